@@ -1,0 +1,119 @@
+package page
+
+import (
+	"strings"
+	"time"
+)
+
+// SecondFactor asks for the code of an enrolled authenticator app, after a right password. It posts code and
+// rd to /.gate/login/totp.
+type SecondFactor struct {
+	Base
+	// Email is who is signing in: on a shared computer people must see whose code is asked for.
+	Email string
+	// Return is where to go after the sign-in: a path on this host. Anything else is left out.
+	Return string
+	// Problem is why the last try failed.
+	Problem Problem
+	// RetryAfter is how long to wait (TooManyTries, Busy, Unavailable).
+	RetryAfter time.Duration
+}
+
+// codeField is the one field for six digits.
+type codeField struct {
+	Label, Error string
+	Focus        bool
+}
+
+type code struct {
+	Action, Restart string
+	Summary         *summary
+	Email, Return   string
+	Field           codeField
+}
+
+func (p SecondFactor) frame() frame {
+	s := p.Problem.summary(p.RetryAfter).within(fieldCode)
+	return newFrame(p.Base, "code", "Type your code", layoutSplit, s != nil, code{
+		Action: pathTOTP, Restart: pathLogin, Summary: s,
+		Email: clip(p.Email, maxEmail), Return: localPath(p.Return),
+		Field: codeField{Label: "6-digit code", Error: s.at(fieldCode), Focus: s == nil},
+	})
+}
+
+// Proof is what a step-up asks for.
+type Proof uint8
+
+const (
+	// ProofCode asks for the authenticator app's code: code and rd to /.gate/login/totp.
+	ProofCode Proof = iota
+	// ProofPassword asks for the password again: email, password and rd to /.gate/login.
+	ProofPassword
+)
+
+// StepUp asks somebody who is signed in to prove again that it is them.
+type StepUp struct {
+	Base
+	// Email is who is signed in.
+	Email string
+	// Area names what they want to open ("prescriptions"), see Area. Empty speaks of "this page".
+	Area string
+	// Proof is what is asked for.
+	Proof Proof
+	// Return is where to go afterwards: a path on this host. Anything else is left out.
+	Return string
+	// Problem is why the last try failed.
+	Problem Problem
+	// RetryAfter is how long to wait (TooManyTries, Busy, Unavailable).
+	RetryAfter time.Duration
+}
+
+type stepUp struct {
+	Action, Logout string
+	Summary        *summary
+	Email, Area    string
+	Password       bool
+	Details        details
+	Field          codeField
+	Return         string
+}
+
+func (p StepUp) frame() frame {
+	m := stepUp{Action: pathTOTP, Logout: pathLogout, Email: clip(p.Email, maxEmail),
+		Area: clip(p.Area, maxRole), Return: localPath(p.Return)}
+	m.Summary = p.Problem.summary(p.RetryAfter).within(fieldCode)
+	if p.Proof == ProofPassword {
+		m.Action, m.Password = pathLogin, true
+		m.Summary = p.Problem.summary(p.RetryAfter).within(fieldPassword)
+		if p.Problem == WrongDetails {
+			m.Summary = &summary{Text: "That password is not right.", Next: "Type your password again.", Field: fieldPassword}
+		} else if p.Problem == MissingDetails {
+			m.Summary = &summary{Text: "Type your password.", Field: fieldPassword}
+		}
+		m.Details = newDetails(p.Email, NoProblem, m.Summary)
+		m.Details.Known = true
+	}
+	m.Field = codeField{Label: "6-digit code from your authenticator app", Error: m.Summary.at(fieldCode), Focus: m.Summary == nil}
+	return newFrame(p.Base, "stepup", "Confirm it’s you", layoutSplit, m.Summary != nil, m)
+}
+
+// Area makes the word for StepUp and Failure out of a path: "/prescriptions/17" gives "prescriptions". It
+// returns "" where the path's first part is no plain word, so that no made-up text of a stranger's link
+// reaches the page.
+func Area(path string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if len(first) < 3 || len(first) > 24 {
+		return ""
+	}
+	for i := 0; i < len(first); i++ {
+		if c := first[i]; (c < 'a' || c > 'z') && (c != '-' || i == 0 || i == len(first)-1) {
+			return ""
+		}
+	}
+	return strings.ReplaceAll(first, "-", " ")
+}
+
+var (
+	_ Page = SecondFactor{}
+	_ Page = StepUp{}
+)

@@ -1,0 +1,35 @@
+package page
+
+// SignedOut is the answer to a sign-out.
+type SignedOut struct {
+	Base
+}
+
+type signedOut struct{ Login string }
+
+func (p SignedOut) frame() frame {
+	return newFrame(p.Base, "signedout", "You are signed out", layoutSplit, false, signedOut{Login: pathLogin})
+}
+
+// ConfirmLogout is what a GET of /.gate/logout shows: a link or an image of another site must not be able to
+// sign anybody out. It posts to /.gate/logout.
+type ConfirmLogout struct {
+	Base
+	// Email is who is signed in; empty says nothing.
+	Email string
+	// Return is where "Stay signed in" leads; not a path on this host: the start page.
+	Return string
+}
+
+type confirmLogout struct{ Action, Email, Stay string }
+
+func (p ConfirmLogout) frame() frame {
+	return newFrame(p.Base, "confirmlogout", "Sign out", layoutSplit, false, confirmLogout{
+		Action: pathLogout, Email: clip(p.Email, maxEmail), Stay: localOr(p.Return, pathStart),
+	})
+}
+
+var (
+	_ Page = SignedOut{}
+	_ Page = ConfirmLogout{}
+)
