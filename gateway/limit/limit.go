@@ -1,0 +1,217 @@
+// Package limit decides how often somebody may try to sign in.
+//
+// Every attempt is taken from the budgets before any password or code is
+// looked at, so that parallel attempts cannot overrun them; a success gives
+// back what it took. What stays is therefore the number of failures, plus the
+// attempts that are being checked at this moment. A refused attempt takes
+// nothing: whoever hammers one closed door does not close the others.
+//
+// The defaults, each for one kind of attempt (passwords and codes are counted
+// apart) and with a column of its own for known devices, so that strangers
+// cannot use up what the clinic's own workstations need:
+//
+//	budget                 strangers              known devices          keyed by
+//	address                100 in 10 min          300 in 10 min          address, IPv6 its /64
+//	address, all day       400 in 24 h            2,000 in 24 h          the same
+//	practice               600 in 10 min          3,000 in 10 min        practice
+//	gateway                10,000 in 10 min       50,000 in 10 min       everything
+//	account, password      5, then one attempt every 2, 4, 8 … seconds up to 15 min, forgotten after 24 h
+//	account, code          5, then one attempt every 30, 60, 120 … seconds up to 15 min, forgotten after 24 h
+//
+// Why these: a clinic of 200 behind one address, a third of them mistyping at
+// 8 a.m., leaves about 66 failures in ten minutes and stays below 100. One
+// address that guesses 20 passwords a minute over many accounts stops after
+// five minutes, and after 400 guesses for the rest of the day. One account
+// can be guessed at about 110 times a day from everywhere together; against a
+// six-digit code of which three are valid at a time that is a chance of
+// 1 in 3,000 a day, and only for somebody who has the password already. The
+// account's budget does not depend on the address (THREATS F2), and it never
+// looks at whether the account exists (L1). Nothing locks for good: the
+// longest wait is 15 minutes for an account, and 24 hours for an address that
+// has failed 400 times.
+//
+// Windows are fixed and begin with their first attempt, so around the edge of
+// a window up to twice the number can pass; the numbers above allow for that.
+package limit
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"clinicgate/policy"
+)
+
+// Kind says what is being tried. The zero Kind is none and is refused.
+type Kind int8
+
+// The kinds of attempt. Each has budgets of its own, so that a right password
+// never buys more guesses at the code (THREATS F2).
+const (
+	KindPassword Kind = iota + 1
+	KindTOTP
+	kinds // number of kinds, plus one
+)
+
+// String returns the stable name of the kind.
+func (k Kind) String() string {
+	switch k {
+	case KindPassword:
+		return "password"
+	case KindTOTP:
+		return "totp"
+	}
+	return "none"
+}
+
+// Attempt is one try of a password or a code. All fields but Device must be
+// set, or the attempt is refused.
+type Attempt struct {
+	Practice policy.PracticeID
+	// Account is what names the account, the same for the same person however
+	// they typed it: the canonical e-mail address. For an address that cannot
+	// be made canonical pass what was typed. It is hashed, so any length is
+	// fine, and whether such an account exists plays no part.
+	Account string
+	// Addr is the gateway's one client address (THREATS X2).
+	Addr netip.Addr
+	// Device is true only when the browser proved that this account has
+	// signed in from it before. It then draws on the budgets for known devices.
+	Device bool
+	Kind   Kind
+}
+
+// complete reports whether a names everything that the keys need. A missing
+// part would silently drop a budget.
+func (a Attempt) complete() bool {
+	return a.Practice != "" && a.Account != "" && a.Addr.IsValid() && a.Kind > 0 && a.Kind < kinds
+}
+
+// Verdict is the answer to an attempt. The zero Verdict refuses.
+type Verdict struct {
+	allowed bool
+	retry   time.Duration
+	reason  string
+}
+
+// Allowed reports whether the attempt may go on.
+func (v Verdict) Allowed() bool { return v.allowed }
+
+// RetryAfter is how long to wait before the next attempt, in whole seconds and
+// at least one for a refusal, for the Retry-After header (RFC 9110 section
+// 10.2.3). It is zero when the attempt was allowed.
+func (v Verdict) RetryAfter() time.Duration {
+	if v.allowed {
+		return 0
+	}
+	return max(v.retry, time.Second)
+}
+
+// Reason names the budget that refused: "account", "address", "practice",
+// "gateway", "incomplete" or "unavailable". It is for the audit log and never
+// for the client.
+func (v Verdict) Reason() string {
+	if v.reason == "" && !v.allowed {
+		return "incomplete"
+	}
+	return v.reason
+}
+
+// Limiter holds the budgets. It is safe for concurrent use. The zero Limiter
+// and the nil Limiter refuse everything.
+type Limiter struct {
+	now    func() time.Time
+	shared [2][]tier             // by known device: address, practice, gateway
+	own    [kinds]accountBackoff // by kind
+}
+
+// New returns a Limiter with the budgets of o; what o leaves out has the
+// default of the table above.
+func New(o Options) *Limiter {
+	o = o.withDefaults()
+	store := o.store()
+	l := &Limiter{now: o.Now, shared: [2][]tier{
+		o.Strangers.tiers(store), o.Known.tiers(store),
+	}}
+	l.own[KindPassword] = newAccountBackoff(store, o.Password)
+	l.own[KindTOTP] = newAccountBackoff(store, o.TOTP)
+	return l
+}
+
+// Take counts a and decides on it. Call it before any work is done for the
+// attempt, then Succeeded if the password or code was right, Undecided if it
+// could not be checked, and nothing if it was wrong.
+func (l *Limiter) Take(ctx context.Context, a Attempt) Verdict {
+	if l == nil || l.now == nil || !a.complete() {
+		return Verdict{}
+	}
+	tiers := l.tiers(a)
+	for i, t := range tiers {
+		if v := l.count(ctx, t, a); !v.allowed {
+			l.giveBack(ctx, tiers[:i+1], a)
+			return v
+		}
+	}
+	v := l.own[a.Kind].take(ctx, l.now, a)
+	if !v.allowed {
+		l.giveBack(ctx, tiers, a)
+	}
+	return v
+}
+
+// Succeeded gives back what a took and forgets the failures of its account,
+// those of the same kind and from the same sort of device.
+func (l *Limiter) Succeeded(ctx context.Context, a Attempt) {
+	if l == nil || l.now == nil || !a.complete() {
+		return
+	}
+	l.giveBack(ctx, l.tiers(a), a)
+	l.own[a.Kind].forget(ctx, a)
+}
+
+// Undecided gives back what a took, because the password or code was not
+// checked (too busy, database unavailable): a failure of ours must not use up
+// somebody's attempts. It gives back one attempt, so it never buys a guess.
+func (l *Limiter) Undecided(ctx context.Context, a Attempt) {
+	if l == nil || l.now == nil || !a.complete() {
+		return
+	}
+	l.giveBack(ctx, l.tiers(a), a)
+	l.own[a.Kind].giveBack(ctx, a)
+}
+
+// tiers returns the shared budgets that a draws on, the narrowest first.
+func (l *Limiter) tiers(a Attempt) []tier {
+	if a.Device {
+		return l.shared[1]
+	}
+	return l.shared[0]
+}
+
+// count takes one from t. An error of the store refuses: a zero
+// limiter.Context would otherwise read as allowed.
+func (l *Limiter) count(ctx context.Context, t tier, a Attempt) Verdict {
+	c, err := t.limiter.Increment(ctx, t.key(a), 1)
+	switch {
+	case err != nil:
+		return Verdict{reason: "unavailable"}
+	case c.Reached:
+		return Verdict{retry: until(c.Reset, l.now()), reason: t.name}
+	}
+	return Verdict{allowed: true}
+}
+
+// giveBack undoes count. An error is left alone: the budget is then one
+// tighter than it should be until its window ends.
+func (l *Limiter) giveBack(ctx context.Context, tiers []tier, a Attempt) {
+	ctx = context.WithoutCancel(ctx)
+	for _, t := range tiers {
+		_, _ = t.limiter.Increment(ctx, t.key(a), -1)
+	}
+}
+
+// until is the time from now to the unix second reset, rounded up to seconds.
+func until(reset int64, now time.Time) time.Duration {
+	d := time.Unix(reset, 0).Sub(now)
+	return (d + time.Second - 1).Truncate(time.Second)
+}
