@@ -82,7 +82,7 @@ func (p Account) frame() frame {
 		m.Notice = p.Notice.text()
 	}
 	if !m.HasApp && !p.SetUpBy.IsZero() {
-		m.SetUpBy = day(p.SetUpBy, p.Zone)
+		m.SetUpBy = lastDay(p.SetUpBy, p.Zone)
 	}
 	for _, s := range p.Sessions {
 		m.Others = m.Others || !s.Current
@@ -92,7 +92,7 @@ func (p Account) frame() frame {
 		}
 		m.Sessions = append(m.Sessions, p.row(s))
 	}
-	return newFrame(p.Base, "account", "Your account", layoutWide, m.Summary != nil, m)
+	return newFrame(p.Base, "account", "Your account", layoutWide, m).failed(p.Base, m.Summary != nil, p.Problem.support())
 }
 
 func (p Account) row(s Session) sessionRow {

@@ -34,11 +34,11 @@ type code struct {
 
 func (p SecondFactor) frame() frame {
 	s := p.Problem.summary(p.RetryAfter).within(fieldCode)
-	return newFrame(p.Base, "code", "Type your code", layoutSplit, s != nil, code{
+	return newFrame(p.Base, "code", "Type your code", layoutSplit, code{
 		Action: pathTOTP, Restart: pathLogin, Summary: s,
 		Email: clip(p.Email, maxEmail), Return: localPath(p.Return),
 		Field: codeField{Label: "6-digit code", Error: s.at(fieldCode), Focus: s == nil},
-	})
+	}).failed(p.Base, s != nil, p.Problem.support())
 }
 
 // Proof is what a step-up asks for.
@@ -94,7 +94,7 @@ func (p StepUp) frame() frame {
 		m.Details.Known = true
 	}
 	m.Field = codeField{Label: "6-digit code from your authenticator app", Error: m.Summary.at(fieldCode), Focus: m.Summary == nil}
-	return newFrame(p.Base, "stepup", "Confirm it’s you", layoutSplit, m.Summary != nil, m)
+	return newFrame(p.Base, "stepup", "Confirm it’s you", layoutSplit, m).failed(p.Base, m.Summary != nil, p.Problem.support())
 }
 
 // Area makes the word for StepUp and Failure out of a path: "/prescriptions/17" gives "prescriptions". It

@@ -18,7 +18,7 @@ type Enrol struct {
 	Secret string
 	// URI is the key as otpauth://totp/…, for the QR code. Without a usable one the page works by key alone.
 	URI string
-	// Deadline is the last moment to put it off; shown as a date of the practice's zone.
+	// Deadline is when putting it off ends; shown as the last day before it, in the practice's zone.
 	Deadline time.Time
 	// NotNow is where "Not now" leads, a path on this host; empty: it cannot be put off.
 	NotNow string
@@ -52,13 +52,13 @@ func (p Enrol) frame() frame {
 		Field: codeField{Label: "6-digit code from the app", Error: s.at(fieldCode)},
 	}
 	if m.NotNow = localPath(p.NotNow); m.NotNow != "" && !p.Deadline.IsZero() {
-		m.Deadline = day(p.Deadline, p.Zone)
+		m.Deadline = lastDay(p.Deadline, p.Zone)
 	}
 	title := "Set up your authenticator app"
 	if p.Replacing {
 		title = "Change your authenticator app"
 	}
-	return newFrame(p.Base, "enrol", title, layoutWide, s != nil, m)
+	return newFrame(p.Base, "enrol", title, layoutWide, m).failed(p.Base, s != nil, p.Problem.support())
 }
 
 // base32Only keeps the alphabet of RFC 4648 section 6, bounded to 64 characters (40 bytes of key).

@@ -38,7 +38,6 @@ type failure struct {
 	Who        string
 	Roles      string
 	Actions    []action
-	Reload     string
 }
 
 const minReload, maxReload = 5 * time.Second, 5 * time.Minute
@@ -46,8 +45,15 @@ const minReload, maxReload = 5 * time.Second, 5 * time.Minute
 func (p Failure) frame() frame {
 	r := p.Kind.reason()
 	m := failure{Heading: p.fill(r.heading)}
+	reload := 0
+	if p.Reload && r.passing {
+		reload = up(min(max(p.RetryAfter, minReload), maxReload), time.Second)
+	}
 	for _, text := range r.text {
 		m.Paragraphs = append(m.Paragraphs, p.fill(text))
+	}
+	if r.passing {
+		m.Paragraphs = append(m.Paragraphs, again(p.RetryAfter, reload))
 	}
 	if r.who && p.Email != "" {
 		m.Who, m.Roles = clip(p.Email, maxEmail), strings.Join(rolesInWords(p.Roles), ", ")
@@ -60,22 +66,26 @@ func (p Failure) frame() frame {
 	if p.Kind == UnknownAddress {
 		p.Practice = "" // which practices there are is nobody's business here
 	}
-	f := newFrame(p.Base, "failure", m.Heading, layoutSplit, true, m)
-	if p.Reload && r.passing {
-		f.Reload = up(min(max(p.RetryAfter, minReload), maxReload), time.Second)
-		m.Reload = count(f.Reload, "second")
-		f.Main = m
-	}
+	f := newFrame(p.Base, "failure", m.Heading, layoutSplit, m).failed(p.Base, true, true)
+	f.Reload = reload
 	return f
 }
 
-// fill puts the wait and the area into a text of ours.
+// again says when to try again, or that the browser does so by itself.
+func again(after time.Duration, reload int) string {
+	if reload > 0 {
+		return "This page tries again by itself in " + count(reload, "second") + "."
+	}
+	return "Wait " + wait(after) + ", then try again."
+}
+
+// fill puts the area into a text of ours.
 func (p Failure) fill(text string) string {
 	area := "this page"
 	if a := clip(p.Area, maxRole); a != "" {
 		area = a
 	}
-	return strings.NewReplacer("{wait}", wait(p.RetryAfter), "{area}", area).Replace(text)
+	return strings.ReplaceAll(text, "{area}", area)
 }
 
 // way turns a reason's way on into what the page shows.

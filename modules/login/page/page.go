@@ -75,11 +75,16 @@ const (
 func (frame) Stylesheet() string { return StylesheetPath }
 func (frame) Icon() string       { return IconPath }
 
-// newFrame fills what every page has. The reference appears only where something went wrong: elsewhere it
-// would be noise to people who sign in every morning.
-func newFrame(b Base, name, title string, l layout, failed bool, main any) frame {
-	f := frame{name: name, Title: title, Failed: failed, Practice: clip(b.Practice, maxPractice), Layout: l, Main: main}
-	if failed {
+// newFrame fills what every page has.
+func newFrame(b Base, name, title string, l layout, main any) frame {
+	return frame{name: name, Title: title, Practice: clip(b.Practice, maxPractice), Layout: l, Main: main}
+}
+
+// failed marks a page that tells of a problem. The reference comes with it only where support can help:
+// beside a mistyped password it would be noise.
+func (f frame) failed(b Base, failed, support bool) frame {
+	f.Failed = failed
+	if support {
 		f.Reference = groups(Reference(b.RequestID))
 	}
 	return f

@@ -24,7 +24,13 @@ func TestWritePreview(t *testing.T) {
 		}
 		write(t, filepath.Join(dir, filepath.Base(url)), content)
 	}
-	for _, s := range states() {
+	all := states()
+	for attack, text := range hostile {
+		for _, s := range hostileStates(text) {
+			all = append(all, state{"hostile-" + strings.ReplaceAll(attack, " ", "-") + "-" + s.name, s.page})
+		}
+	}
+	for _, s := range all {
 		html := strings.ReplaceAll(render(t, s.page), page.AssetPrefix, "")
 		write(t, filepath.Join(dir, s.name+".html"), []byte(html))
 	}

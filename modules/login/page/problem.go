@@ -75,7 +75,7 @@ const (
 // summary is the box at the top of a page that tells of a problem.
 type summary struct {
 	Text string // what happened
-	Next string // what to do now
+	Next string // what to do now; shown beside the field where there is one
 	// Field is the id of the field it is about, "" when no field can mend it. Only a page that has the field
 	// may show the summary with it: see within.
 	Field string
@@ -95,7 +95,7 @@ func (p Problem) summary(after time.Duration) *summary {
 		return &summary{Text: "Type the 6-digit code from your authenticator app.", Field: fieldCode}
 	case WrongCode:
 		return &summary{Text: "That code did not work.",
-			Next: "Wait until your app shows a new code, then type that one.", Field: fieldCode}
+			Next: "Wait for a new code in your app and type that one. If it fails again, set your phone’s clock to automatic.", Field: fieldCode}
 	case TooManyTries:
 		return &summary{Text: "There were too many tries.",
 			Next: "Wait " + wait(after) + ", then try again."}
@@ -107,6 +107,9 @@ func (p Problem) summary(after time.Duration) *summary {
 			Next: "Wait " + wait(after) + ", then try again. Nothing is wrong with your account."}
 	}
 }
+
+// support says whether the person may have to ask for help, quoting the reference.
+func (p Problem) support() bool { return p >= TooManyTries }
 
 // within drops the summary's link when the page has no such field, so that no link leads nowhere.
 func (s *summary) within(fields ...string) *summary {

@@ -58,10 +58,10 @@ const (
 type reason struct {
 	status  int
 	heading string
-	text    []string // {wait} and {area} are filled in
+	text    []string // {area} is filled in, here and in the heading
 	ways    []way    // the first is the main one
 	who     bool     // say who is signed in
-	passing bool     // it goes away by itself: reloading helps
+	passing bool     // it goes away by itself: says how long to wait, may reload
 }
 
 const askAdmin = "If you need help, tell your practice’s admin what you were doing and the reference below."
@@ -74,8 +74,8 @@ var reasons = [kinds]reason{
 	NotUnderstood: {status: http.StatusBadRequest, heading: "We could not understand that address",
 		text: []string{"The link may be incomplete or damaged. Check the address, or open the page from the start page.", askAdmin},
 		ways: []way{wayStart}},
-	Expired: {status: http.StatusForbidden, heading: "This page was open too long",
-		text: []string{"To keep records safe, a page can be used only for a while and only from here. Nothing was changed.", "Please open it again and repeat what you were doing."},
+	Expired: {status: http.StatusForbidden, heading: "That page is no longer valid",
+		text: []string{"It was open for a long time, or it was not sent from this site. Nothing was changed.", "Please open it again and repeat what you were doing."},
 		ways: []way{wayRetry, wayStart}},
 	NotAllowed: {status: http.StatusForbidden, heading: "Your role does not include {area}",
 		text: []string{"If you need it for your work, ask your practice’s admin. They can change your role."},
@@ -87,7 +87,7 @@ var reasons = [kinds]reason{
 		text: []string{"Go to sign-in to see how your practice signs in. If that does not help, ask your practice’s admin."},
 		ways: []way{wayLogin}},
 	Suspended: {status: http.StatusForbidden, heading: "This practice’s access is paused",
-		text: []string{"Nobody can sign in at the moment. No records are lost.", "Ask your practice’s admin: they have been told why and what to do."},
+		text: []string{"Nobody can sign in at the moment. No records are lost.", "Your practice’s admin can tell you more."},
 		ways: []way{wayRetry}},
 	NotFound: {status: http.StatusNotFound, heading: "There is no page at this address",
 		text: []string{"Check the address for typing mistakes, or begin at the start page."},
@@ -99,10 +99,10 @@ var reasons = [kinds]reason{
 		text: []string{"Use your browser’s Back button and send less at once, or a smaller file.", askAdmin},
 		ways: []way{wayStart}},
 	UnknownAddress: {status: http.StatusMisdirectedRequest, heading: "We do not know this address",
-		text: []string{"Check the address for typing mistakes. It is on your practice’s welcome letter or bookmark.", "If it used to work, ask your practice’s admin for the right address."},
+		text: []string{"Check the address for typing mistakes, or use your bookmark or the link that your practice gave you.", "If that does not help, ask your practice’s admin for the right address."},
 		ways: []way{wayRetry}},
 	TooManyRequests: {status: http.StatusTooManyRequests, heading: "Too many requests at once",
-		text: []string{"Wait {wait}, then try again. Your work is not lost."},
+		text: []string{"More was asked for in a short time than is allowed. Nothing is wrong with your account."},
 		ways: []way{wayRetry}, passing: true},
 	HeadersTooLarge: {status: http.StatusRequestHeaderFieldsTooLarge, heading: "Your browser sent too much at once",
 		text: []string{"Mostly this is because of old cookies. Delete the cookies of this site in your browser’s settings, then sign in again.", askAdmin},
@@ -111,13 +111,13 @@ var reasons = [kinds]reason{
 		text: []string{"Your practice signs in through its own sign-in service, which is not connected yet.", "Ask your practice’s admin when it will be ready."},
 		ways: []way{wayLogin}},
 	BackendDown: {status: http.StatusBadGateway, heading: "The clinical system is not answering",
-		text: []string{"You are still signed in. Wait {wait}, then try again.", "If it goes on, tell your practice’s admin the reference below."},
+		text: []string{"You are still signed in. If it goes on, tell your practice’s admin the reference below."},
 		ways: []way{wayRetry, wayAccount}, passing: true},
 	CannotDecide: {status: http.StatusServiceUnavailable, heading: "We cannot check your access right now",
-		text: []string{"To keep records safe nobody is let through until we can. You are not signed out.", "Wait {wait}, then try again."},
+		text: []string{"To keep records safe nobody is let through until we can. You are not signed out."},
 		ways: []way{wayRetry}, passing: true},
 	BackendSlow: {status: http.StatusGatewayTimeout, heading: "The clinical system is taking too long",
-		text: []string{"You are still signed in. If you were saving something, check whether it was saved before you send it again.", "Wait {wait}, then try again."},
+		text: []string{"You are still signed in. If you were saving something, check whether it was saved before you send it again."},
 		ways: []way{wayRetry, wayAccount}, passing: true},
 }
 

@@ -54,7 +54,7 @@ func (p SignIn) frame() frame {
 	if s == nil {
 		m.Notice = p.Notice.text()
 	}
-	return newFrame(p.Base, "signin", "Sign in", layoutSplit, s != nil, m)
+	return newFrame(p.Base, "signin", "Sign in", layoutSplit, m).failed(p.Base, s != nil, p.Problem.support())
 }
 
 var _ Page = SignIn{}

@@ -8,7 +8,7 @@ type SignedOut struct {
 type signedOut struct{ Login string }
 
 func (p SignedOut) frame() frame {
-	return newFrame(p.Base, "signedout", "You are signed out", layoutSplit, false, signedOut{Login: pathLogin})
+	return newFrame(p.Base, "signedout", "You are signed out", layoutSplit, signedOut{Login: pathLogin})
 }
 
 // ConfirmLogout is what a GET of /.gate/logout shows: a link or an image of another site must not be able to
@@ -24,7 +24,7 @@ type ConfirmLogout struct {
 type confirmLogout struct{ Action, Email, Stay string }
 
 func (p ConfirmLogout) frame() frame {
-	return newFrame(p.Base, "confirmlogout", "Sign out", layoutSplit, false, confirmLogout{
+	return newFrame(p.Base, "confirmlogout", "Sign out", layoutSplit, confirmLogout{
 		Action: pathLogout, Email: clip(p.Email, maxEmail), Stay: localOr(p.Return, pathStart),
 	})
 }

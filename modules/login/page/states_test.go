@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"strings"
 	"time"
 
 	"clinicgate/modules/login/page"
@@ -84,5 +85,41 @@ func account() page.Account {
 			{ID: "01932f6e-bbbb", Device: "Safari on iPhone", Addr: "2001:db8::17", SignedIn: now.Add(-26 * time.Hour), LastSeen: now.Add(-20 * time.Minute)},
 			{ID: "01932f6e-cccc", SignedIn: now.Add(-300 * time.Hour)},
 		},
+	}
+}
+
+// hostile is what a practice, a person or a browser might call itself.
+var hostile = map[string]string{
+	"script":       `"><script>alert(1)</script>`,
+	"attribute":    `' onfocus=alert(1) autofocus x='`,
+	"css":          `</style><style>*{display:none}</style>`,
+	"template":     `{{.Base}}{env.SECRET}{http.request.uri}`,
+	"override":     "Harbour\u202Eecitcarp\u202C\u2066\u2069 Practice",
+	"rtl":          "עיאדת הנמל العيادة",
+	"long":         longWord(10_000),
+	"long words":   longText(10_000),
+	"controls":     "a\x00b\x07c\x1b[31md\r\nSet-Cookie: x=1\u2028e\u0085f",
+	"broken":       "\xff\xfe\xc0\xafname",
+	"marks":        "Z" + marks(500) + "algo",
+	"placeholders": "%s%d%!(EXTRA)",
+}
+
+func longWord(n int) string { return strings.Repeat("W", n) }
+func longText(n int) string { return strings.Repeat("Clinic of ", n/10) }
+func marks(n int) string    { return strings.Repeat("\u0301", n) }
+
+// hostileStates are all kinds of pages with s in every place that takes text from outside.
+func hostileStates(s string) []state {
+	b := page.Base{Practice: s, RequestID: s}
+	return []state{
+		{"signin", page.SignIn{Base: b, Email: s, Return: s, Problem: page.WrongDetails}},
+		{"code", page.SecondFactor{Base: b, Email: s, Return: s, Problem: page.Unavailable}},
+		{"stepup", page.StepUp{Base: b, Email: s, Area: s, Return: s, Proof: page.ProofPassword}},
+		{"enrol", page.Enrol{Base: b, Email: s, Secret: s, URI: s, NotNow: s, Deadline: now}},
+		{"account", page.Account{Base: b, Name: s, Email: s, Roles: []string{s, s}, Now: now, SetUpBy: now,
+			Sessions: []page.Session{{ID: s, Device: s, Addr: s, SignedIn: now}, {ID: s, Device: s, Current: true}}}},
+		{"signedout", page.SignedOut{Base: b}},
+		{"confirm-logout", page.ConfirmLogout{Base: b, Email: s, Return: s}},
+		{"failure", page.Failure{Base: b, Kind: page.NotAllowed, Email: s, Roles: []string{s}, Area: s, Retry: s}},
 	}
 }

@@ -145,9 +145,10 @@ func count(n int, unit string) string {
 	return fmt.Sprintf("%d %ss", n, unit)
 }
 
-// day writes a date out in full. No zone is UTC.
-func day(t time.Time, zone *time.Location) string {
-	return inZone(t, zone).Format("Monday 2 January 2006")
+// lastDay writes out the date of the last moment before t: who has until midnight has until the day before.
+// No zone is UTC.
+func lastDay(t time.Time, zone *time.Location) string {
+	return inZone(t.Add(-time.Second), zone).Format("Monday 2 January 2006")
 }
 
 // moment writes a time as people say it, today's without the date. No zone is UTC, and says so.
