@@ -1,0 +1,61 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"io/fs"
+
+	"clinicgate/policy"
+	"github.com/pressly/goose/v3"
+)
+
+// engine is the seam between this package and a kind of database. Everything else (transactions, statement cache,
+// practice handles, migrations, error sentinels) is written once, above it.
+type engine interface {
+	// open connects to the database t names; ErrMissing when there is none. It neither creates nor migrates.
+	open(ctx context.Context, t target) (*opened, error)
+	// create makes the database t names, complete with meta table and schema, or leaves nothing. It is no error when
+	// it exists already.
+	create(ctx context.Context, t target) error
+	// remove takes the database out of service everywhere, also in other processes, and keeps it under a dated name.
+	remove(ctx context.Context, t target, stamp int64) error
+	// list returns the practices that have a database, in order.
+	list(ctx context.Context) ([]policy.PracticeID, error)
+	// setup makes a new connection ready (per-connection settings).
+	setup(ctx context.Context, c *sql.Conn, write bool) error
+	// begin is the statement that starts a transaction: a snapshot to read, or the one writer's lock.
+	begin(write bool) string
+	// classify judges an error of the driver.
+	classify(err error) class
+	// dialect is goose's name for this engine.
+	dialect() goose.Dialect
+}
+
+// target names one database: the registry (zero practice) or a practice's own, with the schema it must have.
+type target struct {
+	practice   policy.PracticeID
+	migrations fs.FS
+	version    int64 // the highest migration, 0 when there is none
+}
+
+// owner is what the meta table of this database must say. A practice may be called "registry", hence the prefix.
+func (t target) owner() string {
+	if t.practice == "" {
+		return "registry"
+	}
+	return "practice:" + string(t.practice)
+}
+
+// String names the database in errors.
+func (t target) String() string {
+	if t.practice == "" {
+		return "registry database"
+	}
+	return "database of practice " + string(t.practice)
+}
+
+// opened is a database an engine has opened.
+type opened struct {
+	db    *sql.DB
+	stale func() bool // cheap: has the database been removed or replaced since, so that the handle must be closed?
+}

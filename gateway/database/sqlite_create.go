@@ -1,0 +1,82 @@
+package database
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// create builds the database under a name of its own and links it to its place when it is complete: a crash or a full
+// disk at any moment leaves either no database or a whole one, and of two processes that create the same one, the
+// second finds it there.
+func (e *sqliteEngine) create(ctx context.Context, t target) error {
+	file := e.path(t)
+	if e.leaving(t) {
+		return unavailable("creating the "+t.String(), errors.New("its removal is not finished: remove it again first"))
+	}
+	if _, err := os.Lstat(file); err == nil {
+		return nil
+	}
+	temp := filepath.Join(filepath.Dir(file), ".new-"+rand.Text()+".db")
+	defer func() {
+		for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+			_ = os.Remove(temp + suffix)
+		}
+	}()
+	if err := e.build(ctx, t, temp); err != nil {
+		return unavailable("creating the "+t.String(), err)
+	}
+	if err := os.Link(temp, file); err != nil && !errors.Is(err, os.ErrExist) {
+		return unavailable("creating the "+t.String(), err)
+	}
+	if err := syncDir(filepath.Dir(file)); err != nil {
+		return unavailable("creating the "+t.String(), err)
+	}
+	return nil
+}
+
+// build fills a new file: meta table, schema, write-ahead log.
+func (e *sqliteEngine) build(ctx context.Context, t target, file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_RDWR, fileMode)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	db, err := e.connect(file)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	db.SetMaxIdleConns(1)
+	for _, step := range []struct {
+		statement string
+		args      []any
+	}{{createMeta, nil}, {insertMeta, []any{t.owner()}}} {
+		if _, err := db.ExecContext(ctx, step.statement, step.args...); err != nil {
+			return err
+		}
+	}
+	if err := migrate(ctx, e, t, db); err != nil {
+		return err
+	}
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return useWAL(ctx, c)
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

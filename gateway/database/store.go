@@ -1,0 +1,144 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+const (
+	queueTimeout    = 10 * time.Second // longest wait for a connection inside this process
+	rollbackTimeout = 5 * time.Second
+)
+
+// store is one open database: one connection that writes, a few that read.
+type store struct {
+	engine engine
+	target target
+	opened *opened
+	write  *lane
+	read   *lane
+}
+
+// openStore opens the database, checks whose it is and brings its schema up to date. Readers are dialled when needed.
+func openStore(ctx context.Context, e engine, t target, readers int) (*store, error) {
+	o, err := e.open(ctx, t)
+	if err != nil {
+		return nil, judge(e, "opening the "+t.String(), err)
+	}
+	s := &store{engine: e, target: t, opened: o}
+	s.write = newLane(1, 1, func(ctx context.Context) (*conn, error) { return s.dial(ctx, true) })
+	s.read = newLane(readers, 2, func(ctx context.Context) (*conn, error) { return s.dial(ctx, false) })
+	if err := s.begin(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// begin dials the writer, migrating first when the schema is old.
+func (s *store) begin(ctx context.Context) error {
+	c, err := s.write.get(ctx)
+	if errors.Is(err, errSchemaOld) {
+		if err := migrate(ctx, s.engine, s.target, s.opened.db); err != nil {
+			return s.judge("migrating", err)
+		}
+		c, err = s.write.get(ctx)
+	}
+	if err != nil {
+		return s.judge("opening", err)
+	}
+	s.write.put(c, false)
+	return nil
+}
+
+// dial makes a connection and checks on it whose database it has reached: at every dial, since the file may have been
+// exchanged after the last one.
+func (s *store) dial(ctx context.Context, write bool) (*conn, error) {
+	raw, err := s.opened.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: raw, stmts: make(map[string]*sql.Stmt)}
+	if err := checkMeta(ctx, raw, s.target); err != nil {
+		c.discard()
+		return nil, err
+	}
+	if err := s.engine.setup(ctx, raw, write); err != nil {
+		c.discard()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (s *store) judge(doing string, err error) error {
+	return judge(s.engine, doing+" the "+s.target.String(), err)
+}
+
+// transact runs fn in one transaction and leaves the connection clean whatever happens, a panic of fn included.
+func (s *store) transact(ctx context.Context, l *lane, write bool, fn func(*Tx) error) (err error) {
+	doing := "reading"
+	if write {
+		doing = "writing"
+	}
+	c, err := l.get(ctx)
+	if err != nil {
+		return s.judge(doing, err)
+	}
+	broken := true
+	defer func() { l.put(c, broken) }()
+	if err := c.run(ctx, s.engine.begin(write)); err != nil {
+		broken = s.engine.classify(err) == classBroken || c.rollback() != nil
+		return s.judge(doing, err)
+	}
+	tx := &Tx{store: s, conn: c}
+	ferr := fn(tx)
+	if terr := tx.finish(); ferr == nil {
+		ferr = terr
+	}
+	if ferr == nil {
+		ferr = ctx.Err()
+	}
+	if ferr != nil {
+		broken = s.engine.classify(ferr) == classBroken || c.rollback() != nil
+		return s.judge(doing, ferr)
+	}
+	// From here the context no longer counts: a commit is carried through, so that its outcome is known.
+	if err := c.run(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+		broken = true
+		return s.judge(doing, unavailable("committing", err))
+	}
+	broken = false
+	return nil
+}
+
+func (c *conn) run(ctx context.Context, statement string) error {
+	st, err := c.statement(ctx, statement)
+	if err != nil {
+		return err
+	}
+	defer st.done()
+	_, err = st.ExecContext(ctx)
+	return err
+}
+
+// rollback ends the transaction. The engine may have ended it already, and then says so with an error; a plain
+// statement tells whether the connection is still good.
+func (c *conn) rollback() error {
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackTimeout)
+	defer cancel()
+	if c.run(ctx, "ROLLBACK") == nil {
+		return nil
+	}
+	if err := c.run(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	return c.run(ctx, "ROLLBACK")
+}
+
+func (s *store) close() {
+	s.read.close()
+	s.write.close()
+	_ = s.opened.db.Close()
+}
