@@ -75,7 +75,7 @@ func (p Account) frame() frame {
 	m := account{
 		Enrol: pathEnrol, Logout: pathLogout, End: pathEndSessions, Start: pathStart,
 		Summary: p.Problem.summary(p.RetryAfter).within(),
-		Name:    clip(p.Name, maxName), Email: clip(p.Email, maxEmail), Roles: rolesInWords(p.Roles),
+		Name:    clip(p.Name, maxName), Email: clip(p.Email, maxShown), Roles: rolesInWords(p.Roles),
 		HasApp: p.Factor == FactorApp,
 	}
 	if m.Summary == nil {

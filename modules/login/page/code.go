@@ -36,7 +36,7 @@ func (p SecondFactor) frame() frame {
 	s := p.Problem.summary(p.RetryAfter).within(fieldCode)
 	return newFrame(p.Base, "code", "Type your code", layoutSplit, code{
 		Action: pathTOTP, Restart: pathLogin, Summary: s,
-		Email: clip(p.Email, maxEmail), Return: localPath(p.Return),
+		Email: clip(p.Email, maxShown), Return: localPath(p.Return),
 		Field: codeField{Label: "6-digit code", Error: s.at(fieldCode), Focus: s == nil},
 	}).failed(p.Base, s != nil, p.Problem.support())
 }
@@ -56,7 +56,7 @@ type StepUp struct {
 	Base
 	// Email is who is signed in.
 	Email string
-	// Area names what they want to open ("prescriptions"), see Area. Empty speaks of "this page".
+	// Area names what they want to open ("prescriptions"), made by the function Area; anything else is ignored.
 	Area string
 	// Proof is what is asked for.
 	Proof Proof
@@ -79,8 +79,8 @@ type stepUp struct {
 }
 
 func (p StepUp) frame() frame {
-	m := stepUp{Action: pathTOTP, Logout: pathLogout, Email: clip(p.Email, maxEmail),
-		Area: clip(p.Area, maxRole), Return: localPath(p.Return)}
+	m := stepUp{Action: pathTOTP, Logout: pathLogout, Email: clip(p.Email, maxShown),
+		Area: areaWord(p.Area), Return: localPath(p.Return)}
 	m.Summary = p.Problem.summary(p.RetryAfter).within(fieldCode)
 	if p.Proof == ProofPassword {
 		m.Action, m.Password = pathLogin, true
@@ -97,20 +97,34 @@ func (p StepUp) frame() frame {
 	return newFrame(p.Base, "stepup", "Confirm it’s you", layoutSplit, m).failed(p.Base, m.Summary != nil, p.Problem.support())
 }
 
-// Area makes the word for StepUp and Failure out of a path: "/prescriptions/17" gives "prescriptions". It
-// returns "" where the path's first part is no plain word, so that no made-up text of a stranger's link
-// reaches the page.
+// Area makes the word for StepUp and Failure out of the path of the rule that decided: "/prescriptions/*" gives
+// "prescriptions". (The request's own path would let a stranger's link choose the words.) It returns "" where
+// the path's first part is no plain word.
 func Area(path string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	if len(first) < 3 || len(first) > 24 {
+	return areaWord(strings.ReplaceAll(first, "-", " "))
+}
+
+// areaWord returns s if it is what Area returns: 3 to 24 small letters, single blanks between them; else "".
+func areaWord(s string) string {
+	if len(s) < 3 || len(s) > 24 {
 		return ""
 	}
-	for i := 0; i < len(first); i++ {
-		if c := first[i]; (c < 'a' || c > 'z') && (c != '-' || i == 0 || i == len(first)-1) {
+	blank := true
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z':
+			blank = false
+		case c == ' ' && !blank:
+			blank = true
+		default:
 			return ""
 		}
 	}
-	return strings.ReplaceAll(first, "-", " ")
+	if blank {
+		return ""
+	}
+	return s
 }
 
 var (

@@ -46,7 +46,7 @@ func (p Enrol) frame() frame {
 	s := p.Problem.summary(p.RetryAfter).within(fieldCode)
 	m := enrol{
 		Action: pathEnrol, Restart: pathLogin, Account: pathAccount, Summary: s,
-		Practice: clip(p.Practice, maxPractice), Email: clip(p.Email, maxEmail),
+		Practice: clip(p.Practice, maxPractice), Email: clip(p.Email, maxShown),
 		Key: groups(base32Only(p.Secret)), QR: newQR(p.URI), Open: otpauth(p.URI), Replacing: p.Replacing,
 		// No focus in the field at the start: it would scroll the steps out of sight.
 		Field: codeField{Label: "6-digit code from the app", Error: s.at(fieldCode)},

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,7 +15,7 @@ type Failure struct {
 	// is often that somebody else is still signed in.
 	Email string
 	Roles []string
-	// Area names what was asked for ("billing"), see the function Area; used where it helps.
+	// Area names what was asked for ("billing"), made by the function Area; anything else is ignored.
 	Area string
 	// Retry is where "Try again" leads, a path on this host; empty or anything else: the start page. Leave it
 	// empty for anything but a GET.
@@ -56,10 +57,10 @@ func (p Failure) frame() frame {
 		m.Paragraphs = append(m.Paragraphs, again(p.RetryAfter, reload))
 	}
 	if r.who && p.Email != "" {
-		m.Who, m.Roles = clip(p.Email, maxEmail), strings.Join(rolesInWords(p.Roles), ", ")
+		m.Who, m.Roles = clip(p.Email, maxShown), strings.Join(rolesInWords(p.Roles), ", ")
 	}
 	for _, w := range r.ways {
-		if a, ok := p.way(w); ok {
+		if a, ok := p.way(w); ok && !slices.Contains(m.Actions, a) {
 			m.Actions = append(m.Actions, a)
 		}
 	}
@@ -81,9 +82,9 @@ func again(after time.Duration, reload int) string {
 
 // fill puts the area into a text of ours.
 func (p Failure) fill(text string) string {
-	area := "this page"
-	if a := clip(p.Area, maxRole); a != "" {
-		area = a
+	area := areaWord(p.Area)
+	if area == "" {
+		area = "this page"
 	}
 	return strings.ReplaceAll(text, "{area}", area)
 }
@@ -92,7 +93,12 @@ func (p Failure) fill(text string) string {
 func (p Failure) way(w way) (action, bool) {
 	switch w {
 	case wayRetry:
-		return action{Text: "Try again", Path: localOr(p.Retry, pathStart)}, true
+		if path := localPath(p.Retry); path != "" {
+			return action{Text: "Try again", Path: path}, true
+		}
+		return p.way(wayStart)
+	case wayAddress:
+		return action{Text: "Try this address again", Path: pathStart}, true
 	case wayStart:
 		return action{Text: "Go to the start page", Path: pathStart}, true
 	case wayLogin:

@@ -49,6 +49,7 @@ type way uint8
 const (
 	wayRetry way = iota + 1
 	wayStart
+	wayAddress
 	wayLogin
 	wayAccount
 	waySwitch
@@ -100,7 +101,7 @@ var reasons = [kinds]reason{
 		ways: []way{wayStart}},
 	UnknownAddress: {status: http.StatusMisdirectedRequest, heading: "We do not know this address",
 		text: []string{"Check the address for typing mistakes, or use your bookmark or the link that your practice gave you.", "If that does not help, ask your practice’s admin for the right address."},
-		ways: []way{wayRetry}},
+		ways: []way{wayAddress}},
 	TooManyRequests: {status: http.StatusTooManyRequests, heading: "Too many requests at once",
 		text: []string{"More was asked for in a short time than is allowed. Nothing is wrong with your account."},
 		ways: []way{wayRetry}, passing: true},

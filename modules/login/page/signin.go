@@ -31,7 +31,7 @@ type details struct {
 	EmailError, PasswordError string
 	BothWrong                 bool // the password's error is about the email too
 	FocusEmail, FocusPassword bool
-	Known                     bool // who it is is settled (step-up): the email is shown, not asked
+	Known                     bool // who it is is settled (step-up): the email can be read, not changed
 }
 
 func newDetails(email string, p Problem, s *summary) details {

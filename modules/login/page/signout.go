@@ -25,7 +25,7 @@ type confirmLogout struct{ Action, Email, Stay string }
 
 func (p ConfirmLogout) frame() frame {
 	return newFrame(p.Base, "confirmlogout", "Sign out", layoutSplit, confirmLogout{
-		Action: pathLogout, Email: clip(p.Email, maxEmail), Stay: localOr(p.Return, pathStart),
+		Action: pathLogout, Email: clip(p.Email, maxShown), Stay: localOr(p.Return, pathStart),
 	})
 }
 

@@ -12,7 +12,8 @@ import (
 const (
 	maxPractice  = 80
 	maxName      = 80
-	maxEmail     = 254 // RFC 5321 section 4.5.3.1
+	maxEmail     = 254 // what a field may hold: RFC 5321 section 4.5.3.1
+	maxShown     = 80  // what is shown of an email
 	maxDevice    = 80
 	maxAddress   = 64
 	maxRole      = 40
