@@ -10,64 +10,51 @@ import (
 const maxSize = 1 << 20
 
 // DecodeDocument reads one practice's policy from YAML or JSON and fills in the defaults. file names the source in errors
-// and is not opened. Whatever is wrong is in the error, an [Errors]; errors.As finds the first as an [*Error]. What depends
+// and is not opened. All that is wrong is in the error, an [Errors]; errors.As finds the first as an [*Error]. What depends
 // on the platform (its floor, its regions) is for [policy.Compile] or [LoadDocument].
 func DecodeDocument(file string, data []byte) (policy.Document, error) {
-	d, l, err := decodeDocument(file, data)
-	if err != nil {
-		return policy.Document{}, err
-	}
-	if err := l.locate(d.Check()); err != nil {
-		return policy.Document{}, err
-	}
-	return d, nil
+	return decodeDocument(file, data, policy.Document.Check)
 }
 
 // LoadDocument is DecodeDocument, and checks the document against the platform too, so that being below the floor is an
 // error with its line.
 func LoadDocument(file string, data []byte, pf policy.Platform) (policy.Document, error) {
-	d, l, err := decodeDocument(file, data)
-	if err != nil {
-		return policy.Document{}, err
-	}
-	if err := l.locate(d.Validate(pf)); err != nil {
-		return policy.Document{}, err
-	}
-	return d, nil
+	return decodeDocument(file, data, func(d policy.Document) []policy.Problem { return d.Validate(pf) })
 }
 
 // DecodePlatform reads platform.yaml as DecodeDocument reads a policy.
 func DecodePlatform(file string, data []byte) (policy.Platform, error) {
 	pf := defaultPlatform()
-	l, err := decode(file, data, &pf)
+	r, err := decode(file, data, &pf)
 	if err != nil {
 		return policy.Platform{}, err
 	}
-	if err := l.locate(pf.Validate()); err != nil {
+	if err := r.verdict(pf.Validate()); err != nil {
 		return policy.Platform{}, err
 	}
 	return pf, nil
 }
 
-func decodeDocument(file string, data []byte) (policy.Document, lines, error) {
+func decodeDocument(file string, data []byte, check func(policy.Document) []policy.Problem) (policy.Document, error) {
 	d := defaultDocument()
-	l, err := decode(file, data, &d)
+	r, err := decode(file, data, &d)
 	if err != nil {
-		return policy.Document{}, lines{}, err
+		return policy.Document{}, err
 	}
-	fillDocument(&d, l)
-	return d, l, nil
+	fillDocument(&d, r.lines)
+	if err := r.verdict(check(d)); err != nil {
+		return policy.Document{}, err
+	}
+	return d, nil
 }
 
-func decode(file string, data []byte, into any) (lines, error) {
+// decode fills into from data. The error is about the text; what is wrong with the fields is in the reader's verdict.
+func decode(file string, data []byte, into any) (*reader, error) {
 	root, err := parse(file, data)
 	if err != nil {
-		return lines{}, err
+		return nil, err
 	}
 	r := newReader(file)
 	r.document(root, into)
-	if len(r.errs) > 0 {
-		return lines{}, r.errs.sorted()
-	}
-	return r.lines, nil
+	return r, nil
 }

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"clinicgate/policy"
 )
 
 // Error is one thing that is wrong with a document that somebody wrote.
@@ -69,18 +67,6 @@ func (es Errors) sorted() Errors {
 type lines struct {
 	file string
 	at   map[string]int
-}
-
-// locate gives each problem its line; nil for no problems.
-func (l lines) locate(problems []policy.Problem) error {
-	if len(problems) == 0 {
-		return nil
-	}
-	es := make(Errors, len(problems))
-	for i, p := range problems {
-		es[i] = &Error{File: l.file, Line: l.line(p.Field), Field: p.Field, Reason: p.Reason, Remedy: p.Remedy}
-	}
-	return es.sorted()
 }
 
 func (l lines) has(field string) bool {

@@ -30,6 +30,9 @@ func parse(file string, data []byte) (*yaml.Node, error) {
 	if fault == nil {
 		fault = checkTree(root, 0)
 	}
+	if fault == nil && root.Kind != yaml.MappingNode {
+		fault = &Error{Line: root.Line, Reason: "the document does not hold fields", Remedy: "write name: value lines"}
+	}
 	if fault != nil {
 		fault.File = file
 		return nil, Errors{fault}

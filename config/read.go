@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,15 +26,38 @@ func newReader(file string) *reader {
 }
 
 func (r *reader) fail(n *yaml.Node, field, reason, remedy string) {
-	r.errs = append(r.errs, &Error{File: r.lines.file, Line: n.Line, Field: field, Reason: reason, Remedy: remedy})
+	if len(r.errs) < maxErrors {
+		r.errs = append(r.errs, &Error{File: r.lines.file, Line: n.Line, Field: field, Reason: reason, Remedy: remedy})
+	}
 }
 
 func (r *reader) document(root *yaml.Node, into any) {
-	if root.Kind != yaml.MappingNode {
-		r.fail(root, "", "the document is not a list of fields", "write it as name: value lines")
-		return
-	}
 	r.value(root, "", reflect.ValueOf(into).Elem())
+}
+
+// verdict is all that is wrong: what could not be read, and of problems those about fields that could; nil for nothing.
+func (r *reader) verdict(problems []policy.Problem) error {
+	es := slices.Clone(r.errs)
+	for _, p := range problems {
+		if !r.unread(p.Field) {
+			es = append(es, &Error{File: r.lines.file, Line: r.lines.line(p.Field), Field: p.Field, Reason: p.Reason,
+				Remedy: p.Remedy})
+		}
+	}
+	if len(es) == 0 {
+		return nil
+	}
+	return es.sorted()
+}
+
+// unread says whether the field, or what it is part of, could not be read: what it holds then is not what was written.
+func (r *reader) unread(field string) bool {
+	for _, e := range r.errs {
+		if rest, ok := strings.CutPrefix(field, e.Field); ok && (rest == "" || e.Field == "" || rest[0] == '.' || rest[0] == '[') {
+			return true
+		}
+	}
+	return false
 }
 
 var (
@@ -93,7 +117,11 @@ func suggest(name string, known []string) string {
 
 func (r *reader) list(n *yaml.Node, field string, v reflect.Value) {
 	if n.Kind != yaml.SequenceNode {
-		r.fail(n, field, "is not a list", "write it as ["+shown(n)+"]")
+		remedy := "write its entries below it, each after a hyphen"
+		if n.Kind == yaml.ScalarNode && len(n.Value) <= 60 {
+			remedy = "write [" + n.Value + "]"
+		}
+		r.fail(n, field, "is not a list", remedy)
 		return
 	}
 	v.SetZero()
