@@ -52,6 +52,7 @@ CREATE TABLE totp_pending (
     practice   TEXT   NOT NULL,
     person     TEXT   NOT NULL REFERENCES person (id) ON DELETE CASCADE,
     enrolment  TEXT   NOT NULL,
+    ceremony   TEXT   NOT NULL, -- SHA-256 of the browser's sign-in that may see it again
     secret     BYTEA  NOT NULL, -- sealed: vault
     expires_at BIGINT NOT NULL,
     PRIMARY KEY (person)
