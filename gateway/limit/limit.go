@@ -139,7 +139,7 @@ func New(o Options) *Limiter {
 }
 
 // Take counts a and decides on it. Call it before any work is done for the
-// attempt, then Succeeded if the password or code was right, Undecided if it
+// attempt, then Succeeded if the password or code was right, Return if it
 // could not be checked, and nothing if it was wrong.
 func (l *Limiter) Take(ctx context.Context, a Attempt) Verdict {
 	if l == nil || l.now == nil || !a.complete() {
@@ -169,10 +169,10 @@ func (l *Limiter) Succeeded(ctx context.Context, a Attempt) {
 	l.own[a.Kind].forget(ctx, a)
 }
 
-// Undecided gives back what a took, because the password or code was not
+// Return gives back what a took, because the password or code was not
 // checked (too busy, database unavailable): a failure of ours must not use up
 // somebody's attempts. It gives back one attempt, so it never buys a guess.
-func (l *Limiter) Undecided(ctx context.Context, a Attempt) {
+func (l *Limiter) Return(ctx context.Context, a Attempt) {
 	if l == nil || l.now == nil || !a.complete() {
 		return
 	}
