@@ -1,0 +1,7 @@
+package measure
+
+// The parsers, for the tests.
+var (
+	ParseWrk    = parseWrk
+	ParseH2load = parseH2load
+)
