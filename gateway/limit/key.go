@@ -47,10 +47,10 @@ func gatewayKey(a Attempt) string {
 
 // network is what counts as one address: IPv4 whole, IPv6 its /64, because a
 // single customer has at least that much (RFC 6177). An IPv4 address mapped
-// into IPv6 is the IPv4 address, and a zone is dropped, so that neither gives
+// into IPv6 is the IPv4 address, and Prefix drops a zone, so that neither gives
 // a second budget.
 func network(addr netip.Addr) string {
-	addr = addr.Unmap().WithZone("")
+	addr = addr.Unmap()
 	if addr.Is4() {
 		return addr.String()
 	}

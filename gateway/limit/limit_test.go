@@ -212,6 +212,21 @@ func TestSuccessClearsOnlyItsOwnAccount(t *testing.T) {
 	}
 }
 
+// After a success the waits begin at the shortest again.
+func TestSuccessForgetsTheWait(t *testing.T) {
+	c := newClock()
+	l := limit.New(limit.Options{Now: c.Now})
+	for i := range 10 {
+		l.Take(t.Context(), from(attempt(1), i))
+		c.Advance(l.Take(t.Context(), from(attempt(1), i)).RetryAfter())
+	}
+	l.Succeeded(t.Context(), attempt(1))
+	allowed(t, l, 5, func(n int) limit.Attempt { return from(attempt(1), n) })
+	if got := l.Take(t.Context(), attempt(1)).RetryAfter(); got != 2*time.Second {
+		t.Errorf("the first wait after a success is %v, want 2s", got)
+	}
+}
+
 func TestSuccessForgetsTheAccountsFailures(t *testing.T) {
 	l := limit.New(limit.Options{Now: newClock().Now})
 	for round := range 50 {
@@ -409,6 +424,20 @@ func TestRefusedAttemptsDoNotUseUpSharedBudgets(t *testing.T) {
 	}
 	if v := l.Take(t.Context(), from(attempt(2), 1)); !v.Allowed() {
 		t.Errorf("a bystander is refused by %s", v.Reason())
+	}
+}
+
+// A practice whose budget is used up must not cost the address it is tried
+// from, which may be another practice's too.
+func TestRefusedByThePracticeCostsTheAddressNothing(t *testing.T) {
+	l := limit.New(limit.Options{
+		Now: newClock().Now, Strangers: limit.Budgets{Practice: limit.Budget{Limit: 1, Period: time.Hour}},
+	})
+	allowed(t, l, 5_000, func(n int) limit.Attempt { return attempt(n) })
+	other := attempt(1)
+	other.Practice = "acacia"
+	if v := l.Take(t.Context(), other); !v.Allowed() {
+		t.Errorf("the other practice is refused by %s", v.Reason())
 	}
 }
 

@@ -41,10 +41,9 @@ func (s *memoryStore) Get(ctx context.Context, key string, rate limiter.Rate) (l
 
 // Peek reads without counting.
 func (s *memoryStore) Peek(_ context.Context, key string, rate limiter.Rate) (limiter.Context, error) {
-	now := s.clock.NowNano()
 	w, ok := s.cache.GetIfPresent(key)
-	if !ok || w.ends <= now {
-		w = window{ends: now + int64(rate.Period)}
+	if !ok {
+		w = s.fresh(rate)
 	}
 	return s.answer(w, rate), nil
 }
@@ -52,29 +51,33 @@ func (s *memoryStore) Peek(_ context.Context, key string, rate limiter.Rate) (li
 // Reset forgets the key.
 func (s *memoryStore) Reset(_ context.Context, key string, rate limiter.Rate) (limiter.Context, error) {
 	s.cache.Invalidate(key)
-	return s.answer(window{ends: s.clock.NowNano() + int64(rate.Period)}, rate), nil
+	return s.answer(s.fresh(rate), rate), nil
 }
 
 // Increment adds n, which may be negative, in one atomic step. A count never
 // falls below zero, and giving back to a window that has ended does nothing:
 // otherwise successes could be saved up to pay for guesses.
 func (s *memoryStore) Increment(_ context.Context, key string, n int64, rate limiter.Rate) (limiter.Context, error) {
-	now := s.clock.NowNano()
-	fresh := window{ends: now + int64(rate.Period)}
 	w, ok := s.cache.Compute(key, func(old window, found bool) (window, otter.ComputeOp) {
-		if !found || old.ends <= now {
-			if n <= 0 {
-				return old, otter.CancelOp
-			}
-			old = fresh
+		if !found && n <= 0 {
+			return old, otter.CancelOp
+		}
+		if !found {
+			old = s.fresh(rate)
 		}
 		old.count = max(old.count+n, 0)
 		return old, otter.WriteOp
 	})
-	if !ok || w.ends <= now {
-		w = fresh
+	if !ok {
+		w = s.fresh(rate)
 	}
 	return s.answer(w, rate), nil
+}
+
+// fresh is a window that begins now. One that has ended is never seen again:
+// the cache expires it by the same clock.
+func (s *memoryStore) fresh(rate limiter.Rate) window {
+	return window{ends: s.clock.NowNano() + int64(rate.Period)}
 }
 
 // answer states w as a limiter.Context. Reset is rounded up to whole seconds,

@@ -71,6 +71,7 @@ func TestMemoryStore(t *testing.T) {
 		"reset":                            {{0, "+", 1, false}, {0, "0", 0, false}, {0, "+", 1, false}},
 		"giving back":                      {{0, "+", 1, false}, {0, "+", 2, false}, {0, "-", 1, false}},
 		"nothing to give back":             {{0, "-", 0, false}, {0, "+", 1, false}},
+		"giving back opens no window":      {{0, "-", 0, false}, {30 * time.Second, "+", 1, false}, {31 * time.Second, "+", 2, false}},
 		"never below zero":                 {{0, "+", 1, false}, {0, "-", 0, false}, {0, "-", 0, false}, {0, "+", 1, false}},
 		"giving back to a window that was": {{0, "+", 1, false}, {time.Minute, "-", 0, false}, {0, "+", 1, false}},
 	}
