@@ -1,0 +1,37 @@
+package audit
+
+import "clinicgate/policy"
+
+// What the tests of package audit_test need to see of the inside.
+
+func CleanEvent(e Event) (Event, error) { return e.clean() }
+
+func Encode(r Record) []byte { return r.encode(nil) }
+
+func (r Record) Sum() Hash { return r.sum() }
+
+var (
+	DetailText  = detailText
+	ParseDetail = parseDetail
+	Inert       = inert
+	Harmless    = harmless
+)
+
+const PruneBatch = pruneBatch
+
+// Queued is how many events wait for the practice's writer.
+func Queued(l *Log, id policy.PracticeID) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w := l.writers[id]; w != nil {
+		return len(w.queue)
+	}
+	return 0
+}
+
+// Idle reports whether l has no goroutine and remembers no queue.
+func Idle(l *Log) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.keeping && len(l.writers) == 0
+}
