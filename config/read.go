@@ -109,7 +109,7 @@ func (r *reader) fields(n *yaml.Node, field string, v reflect.Value) {
 }
 
 func suggest(name string, known []string) string {
-	if near := policy.Nearest(strings.ToLower(name), known); near != "" {
+	if near := policy.Nearest(name, known); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return "known here: " + strings.Join(known, ", ")

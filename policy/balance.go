@@ -126,10 +126,16 @@ func levelReason(rule string) Reason {
 	return ReasonStepUpLevel
 }
 
-// fresh says whether the demanded level, or a higher one, was proved within the demanded age.
+// fresh says whether the demanded level, or a higher one, was proved within the demanded age. A proof dated ahead of the
+// clock does not hide an honest one.
 func (b *balance) fresh(d demand) bool {
-	age := b.now.Sub(b.provedAt(d.level))
-	return age <= d.maxAge && age >= -maxSkew
+	for l := d.level; l >= AAL1 && l <= AAL2PR; l++ {
+		at := b.subject.ProvedAt[l]
+		if age := b.now.Sub(at); !at.IsZero() && age <= d.maxAge && age >= -maxSkew {
+			return true
+		}
+	}
+	return false
 }
 
 // provedAt is when level l or a higher one was last proved.

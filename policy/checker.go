@@ -37,8 +37,8 @@ func (c *checker) oneOf(field, value string, known []string) bool {
 		c.add(field, "is missing", "write one of "+strings.Join(known, ", "))
 		return false
 	}
-	remedy := ""
-	if near := Nearest(strings.ToLower(value), known); near != "" {
+	remedy := "write one of them"
+	if near := Nearest(value, known); near != "" {
 		remedy = "did you mean " + near + "?"
 	}
 	c.add(field, quote(value)+" is not one of "+strings.Join(known, ", "), remedy)

@@ -1,14 +1,16 @@
 package policy
 
-// Nearest is the known word that somebody who wrote word most likely meant; empty when none is near enough: more than
-// two slips of the pen, or more than a third of the word.
+import "strings"
+
+// Nearest is the known word that somebody who wrote word most likely meant; empty when none is within two slips of the pen
+// and a third of the word. Letter case is no slip.
 func Nearest(word string, known []string) string {
 	if len(word) > 64 {
 		return ""
 	}
 	best, least := "", min(2, (len(word)+2)/3)
 	for _, k := range known {
-		if d := slips(word, k); d < least || d == least && best == "" {
+		if d := slips(strings.ToLower(word), strings.ToLower(k)); d < least || d == least && best == "" {
 			best, least = k, d
 		}
 	}
