@@ -171,9 +171,9 @@ func (d *Directory) store(ctx context.Context, tx *database.Tx, plans []*plan, n
 		if !p.result.Changed {
 			continue
 		}
-		kind := KindPolicy
+		kind := bus.KindPolicy
 		if p.result.Created {
-			kind = KindPractice
+			kind = bus.KindPractice
 		}
 		fn, err := d.storeOne(ctx, tx, &p.row, bus.Change{At: now, Practice: p.row.Practice, Kind: kind})
 		if err != nil {

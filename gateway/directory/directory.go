@@ -34,6 +34,8 @@ type Directory struct {
 	feed Publisher
 	now  func() time.Time
 
+	onChange []func(policy.PracticeID)
+
 	index atomic.Pointer[index] // never nil after Open
 
 	// mu orders the changes of the index. It is never taken inside a transaction, and look-ups never wait for it.

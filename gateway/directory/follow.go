@@ -16,11 +16,6 @@ import (
 )
 
 const (
-	// KindPolicy is the kind of a change of a policy, KindPractice that of everything else: created, suspended, resumed,
-	// removed.
-	KindPolicy   bus.Kind = "policy"
-	KindPractice bus.Kind = "practice"
-
 	followTimeout  = 2 * time.Second        // one change, read while the feed waits
 	retryInterval  = 250 * time.Millisecond // for a change that could not be read
 	reviewInterval = time.Minute            // for a change whose news was lost
@@ -45,9 +40,22 @@ func (d *Directory) rebuild(ctx context.Context) error {
 	return nil
 }
 
-// publish puts newer rows into the index. Rows that were read before others that are in the index already are dropped,
-// so two changes at once cannot end with the older one in force.
+// OnChange lets fn know of every practice whose entry has changed here, after it has: whoever holds on to what came out of
+// the old one, such as open streams, lets go of it. Call it before the directory is used; fn must be quick.
+func (d *Directory) OnChange(fn func(policy.PracticeID)) { d.onChange = append(d.onChange, fn) }
+
+// publish puts newer rows into the index and tells those who asked with OnChange.
 func (d *Directory) publish(rows ...*row) {
+	for _, c := range d.swap(rows) {
+		for _, fn := range d.onChange {
+			fn(c.id)
+		}
+	}
+}
+
+// swap changes the index. Rows that were read before others that are in the index already are dropped, so two changes at
+// once cannot end with the older one in force.
+func (d *Directory) swap(rows []*row) []change {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	changes := make([]change, 0, len(rows))
@@ -65,6 +73,7 @@ func (d *Directory) publish(rows ...*row) {
 	if len(changes) > 0 {
 		d.index.Store(d.index.Load().with(changes))
 	}
+	return changes
 }
 
 // Reload reads these practices anew, and with no name all that have changed. Nothing else is read or compiled. What
@@ -146,7 +155,7 @@ func outdated(ctx context.Context, tx *database.Tx, known map[policy.PracticeID]
 
 // Follow is a handler for the change feed. It returns when the change is in force here, or has been left to Run.
 func (d *Directory) Follow(c bus.Change) {
-	if c.Practice == "" || (c.Kind != KindPolicy && c.Kind != KindPractice) {
+	if c.Practice == "" || (c.Kind != bus.KindPolicy && c.Kind != bus.KindPractice) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), followTimeout)

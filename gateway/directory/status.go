@@ -116,5 +116,5 @@ func (d *Directory) storeState(ctx context.Context, tx *database.Tx, r *row, by 
 			return nil, err
 		}
 	}
-	return d.feed.PublishTx(ctx, tx, bus.Change{At: now, Practice: r.Practice, Kind: KindPractice})
+	return d.feed.PublishTx(ctx, tx, bus.Change{At: now, Practice: r.Practice, Kind: bus.KindPractice})
 }

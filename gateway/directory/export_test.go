@@ -1,0 +1,4 @@
+package directory
+
+// DiffTexts is diff, for tests.
+var DiffTexts = diff
