@@ -74,12 +74,12 @@ func parseYAML(data []byte) (root *yaml.Node, fault *Error) {
 		}
 	}()
 	if line := tabIndent(data); line > 0 {
-		return nil, &Error{Line: line, Reason: "the line is indented with a tab", Remedy: "indent with blanks"}
+		return nil, &Error{Line: line, Reason: "the line begins with a tab", Remedy: "indent with blanks"}
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
-		return nil, &Error{Reason: "the document is empty"}
+		return nil, &Error{Reason: "the document is empty", Remedy: "write at least practice, name and hosts"}
 	} else if err != nil {
 		return nil, yamlError(err)
 	}
@@ -94,9 +94,8 @@ func parseYAML(data []byte) (root *yaml.Node, fault *Error) {
 // tabIndent is the first line whose indentation holds a tab, which YAML forbids and its parser reports confusingly.
 func tabIndent(data []byte) int {
 	for i, line := range bytes.Split(data, []byte("\n")) {
-		text := bytes.TrimLeft(line, " \t")
-		indent := line[:len(line)-len(text)]
-		if len(bytes.TrimSpace(text)) > 0 && text[0] != '#' && bytes.IndexByte(indent, '\t') >= 0 {
+		indent := line[:len(line)-len(bytes.TrimLeft(line, " \t"))]
+		if bytes.IndexByte(indent, '\t') >= 0 {
 			return i + 1
 		}
 	}
@@ -105,13 +104,20 @@ func tabIndent(data []byte) int {
 
 var yamlLine = regexp.MustCompile(`^line (\d+): `)
 
+// yamlError puts the parser's error into our form. Of its errors, those of grammar count lines from 0, those of spelling
+// from 1.
 func yamlError(err error) *Error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	e := &Error{Reason: "the text is not YAML: " + text}
+	e := &Error{Remedy: "look from that line on for a bracket, a quote or a colon"}
 	if m := yamlLine.FindStringSubmatch(text); m != nil {
 		e.Line, _ = strconv.Atoi(m[1])
-		e.Reason = "the text is not YAML: " + text[len(m[0]):]
+		text = text[len(m[0]):]
 	}
+	if strings.HasPrefix(text, "did not find expected") {
+		e.Line++
+	}
+	e.Line = max(1, e.Line)
+	e.Reason = "the text is not YAML: " + text
 	return e
 }
 
@@ -122,7 +128,7 @@ const maxDepth = 12
 func checkTree(n *yaml.Node, depth int) *Error {
 	switch {
 	case depth > maxDepth:
-		return &Error{Line: n.Line, Reason: "the document nests too deep"}
+		return &Error{Line: n.Line, Reason: "the document nests too deep", Remedy: "no field is that deep"}
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		return &Error{Line: n.Line, Reason: "the document uses an anchor or an alias", Remedy: "write the value out where it is meant"}
 	case n.Style&yaml.TaggedStyle != 0:

@@ -41,15 +41,15 @@ func (t *jsonTree) value(depth int) (*yaml.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if depth > maxDepth {
-		return nil, fmt.Errorf("it nests too deep")
-	}
 	n := &yaml.Node{Kind: yaml.ScalarNode, Line: t.line}
 	switch v := token.(type) {
 	case json.Delim:
 		n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
 		if v == '{' {
 			n.Kind, n.Tag = yaml.MappingNode, "!!map"
+		}
+		if depth > maxDepth {
+			return n, nil // checkTree refuses it; what is left of the text is not read
 		}
 		return n, t.children(n, depth)
 	case string:

@@ -50,14 +50,20 @@ func (r *reader) verdict(problems []policy.Problem) error {
 	return es.sorted()
 }
 
-// unread says whether the field, or what it is part of, could not be read: what it holds then is not what was written.
+// unread says whether the field, what it is part of, or a part of it could not be read: it does not hold what was written.
 func (r *reader) unread(field string) bool {
 	for _, e := range r.errs {
-		if rest, ok := strings.CutPrefix(field, e.Field); ok && (rest == "" || e.Field == "" || rest[0] == '.' || rest[0] == '[') {
+		if within(field, e.Field) || within(e.Field, field) {
 			return true
 		}
 	}
 	return false
+}
+
+// within says whether field is part of whole, or is it.
+func within(field, whole string) bool {
+	rest, ok := strings.CutPrefix(field, whole)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 var (
@@ -159,7 +165,7 @@ func (r *reader) mapping(n *yaml.Node, field string, v reflect.Value) {
 
 func (r *reader) text(n *yaml.Node, field string, v reflect.Value) {
 	if n.Kind != yaml.ScalarNode {
-		r.fail(n, field, "is not a single value", "")
+		r.fail(n, field, "is not a single value", "write one value")
 		return
 	}
 	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
@@ -169,7 +175,7 @@ func (r *reader) text(n *yaml.Node, field string, v reflect.Value) {
 
 func (r *reader) scalar(n *yaml.Node, field string, v reflect.Value) {
 	if n.Kind != yaml.ScalarNode {
-		r.fail(n, field, "is not a single value", "")
+		r.fail(n, field, "is not a single value", "write one value")
 		return
 	}
 	switch v.Kind() {
@@ -177,14 +183,14 @@ func (r *reader) scalar(n *yaml.Node, field string, v reflect.Value) {
 		v.SetString(n.Value)
 	case reflect.Bool:
 		if n.Tag != "!!bool" {
-			r.fail(n, field, shown(n)+" is neither true nor false", "")
+			r.fail(n, field, shown(n)+" is neither true nor false", "write true or false")
 			return
 		}
 		v.SetBool(strings.EqualFold(n.Value, "true"))
 	case reflect.Int:
 		i, err := strconv.Atoi(n.Value)
 		if err != nil {
-			r.fail(n, field, shown(n)+" is not a whole number", "")
+			r.fail(n, field, shown(n)+" is not a whole number", "write it in digits")
 			return
 		}
 		v.SetInt(int64(i))
