@@ -52,6 +52,7 @@ func (s *Service) CheckPassword(ctx context.Context, id policy.PracticeID, email
 type candidate struct {
 	personID string // "" for a decoy
 	stored   string
+	version  string // of the password, not of its hash
 	hash     phc
 	usable   bool // false: refuse whatever the comparison says
 }
@@ -86,9 +87,9 @@ func readCandidate(ctx context.Context, tx *database.Tx, id policy.PracticeID, e
 	var c candidate
 	var practice string
 	var disabled int64
-	err := tx.QueryRow(ctx, `SELECT p.practice, p.id, p.disabled_at, COALESCE(w.phc, '')
+	err := tx.QueryRow(ctx, `SELECT p.practice, p.id, p.disabled_at, COALESCE(w.phc, ''), COALESCE(w.version, '')
 		FROM person p LEFT JOIN password w ON w.person = p.id AND w.practice = p.practice WHERE p.email = $1`,
-		email).Scan(&practice, &c.personID, &disabled, &c.stored)
+		email).Scan(&practice, &c.personID, &disabled, &c.stored, &c.version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return candidate{}, nil
 	}
@@ -159,8 +160,8 @@ func (s *Service) admit(ctx context.Context, id policy.PracticeID, c candidate, 
 			return err
 		}
 		var n int64
-		err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM password WHERE practice = $1 AND person = $2 AND phc = $3`,
-			string(id), c.personID, c.stored).Scan(&n)
+		err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM password WHERE practice = $1 AND person = $2 AND version = $3`,
+			string(id), c.personID, c.version).Scan(&n)
 		if err == nil && (n == 0 || p.Disabled) {
 			return ErrRefused
 		}
@@ -181,8 +182,8 @@ func (s *Service) admit(ctx context.Context, id policy.PracticeID, c candidate, 
 // renew replaces the hash unless the password was changed meanwhile.
 func (s *Service) renew(ctx context.Context, id policy.PracticeID, c candidate, renewed string) error {
 	return s.db.Practice(id).Write(ctx, func(tx *database.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE password SET phc = $1, cost = $2 WHERE practice = $3 AND person = $4 AND phc = $5`,
-			renewed, s.params.String(), string(id), c.personID, c.stored)
+		_, err := tx.Exec(ctx, `UPDATE password SET phc = $1, cost = $2 WHERE practice = $3 AND person = $4 AND version = $5`,
+			renewed, s.params.String(), string(id), c.personID, c.version)
 		return err
 	})
 }

@@ -4,13 +4,11 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base32"
-	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
-	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
-	"github.com/pquerna/otp/totp"
 )
 
 // What every authenticator app speaks (RFC 6238 with the defaults of its
@@ -72,16 +70,19 @@ func matchStep(secret []byte, code string, now time.Time) (step int64, ok bool) 
 }
 
 // otpauthURI is what the QR code holds:
-// github.com/google/google-authenticator/wiki/Key-Uri-Format.
-func otpauthURI(issuer, email string, secret []byte) (string, error) {
+// github.com/google/google-authenticator/wiki/Key-Uri-Format. It is made here
+// because pquerna/otp leaves & and = in the query as they are, so that the name
+// "Harbour & Sons" would cut it short, and "&secret=" in a name replace it.
+func otpauthURI(issuer, email string, secret []byte) string {
 	// A colon would move the border between issuer and account in the label.
 	issuer = strings.Join(strings.Fields(strings.ReplaceAll(issuer, ":", " ")), " ")
-	k, err := totp.Generate(totp.GenerateOpts{
-		Issuer: issuer, AccountName: email, Secret: secret,
-		Period: stepSeconds, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1,
-	})
-	if err != nil {
-		return "", fmt.Errorf("making the otpauth URI: %v", err)
+	q := url.Values{
+		"secret": {totpBase32.EncodeToString(secret)}, "issuer": {issuer},
+		"algorithm": {"SHA1"}, "digits": {"6"}, "period": {"30"},
 	}
-	return k.URL(), nil
+	u := url.URL{
+		Scheme: "otpauth", Host: "totp", Path: "/" + issuer + ":" + email,
+		RawQuery: strings.ReplaceAll(q.Encode(), "+", "%20"), // some apps show a + as it is
+	}
+	return u.String()
 }

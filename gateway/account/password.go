@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -52,9 +53,10 @@ func (s *Service) hashNew(ctx context.Context, id policy.PracticeID, p Person, r
 }
 
 func (s *Service) writePassword(ctx context.Context, tx *database.Tx, id policy.PracticeID, personID, hash string, now int64) error {
-	_, err := tx.Exec(ctx, `INSERT INTO password (practice, person, phc, cost, changed_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (person) DO UPDATE SET practice = excluded.practice, phc = excluded.phc, cost = excluded.cost, changed_at = excluded.changed_at`,
-		string(id), personID, hash, s.params.String(), now)
+	_, err := tx.Exec(ctx, `INSERT INTO password (practice, person, phc, cost, version, changed_at) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (person) DO UPDATE SET practice = excluded.practice, phc = excluded.phc, cost = excluded.cost,
+		version = excluded.version, changed_at = excluded.changed_at`,
+		string(id), personID, hash, s.params.String(), rand.Text(), now)
 	return err
 }
 

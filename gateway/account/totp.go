@@ -57,7 +57,7 @@ func (s *Service) BeginTOTP(ctx context.Context, id policy.PracticeID, personID,
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("beginning an enrolment: %w", err)
 	}
-	return newEnrolment(issuer, p.Email, secret)
+	return newEnrolment(issuer, p.Email, secret), nil
 }
 
 // pendingSecret is the secret that waits for ceremony, made now if need be.
@@ -87,16 +87,12 @@ func ceremonyHash(ceremony string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func newEnrolment(issuer, email string, secret []byte) (Enrolment, error) {
+func newEnrolment(issuer, email string, secret []byte) Enrolment {
 	name := []rune(issuer)
-	uri, err := otpauthURI(string(name[:min(len(name), maxIssuer)]), email, secret)
-	if err != nil {
-		return Enrolment{}, err
-	}
 	return Enrolment{
 		Secret: vault.NewSecret(totpBase32.EncodeToString(secret)),
-		URI:    vault.NewSecret(uri),
-	}, nil
+		URI:    vault.NewSecret(otpauthURI(string(name[:min(len(name), maxIssuer)]), email, secret)),
+	}
 }
 
 // ConfirmTOTP makes a waiting enrolment the active one when code is right, and

@@ -30,6 +30,7 @@ CREATE TABLE password (
     person     TEXT   NOT NULL REFERENCES person (id) ON DELETE CASCADE,
     phc        TEXT   NOT NULL, -- argon2id over the peppered password
     cost       TEXT   NOT NULL, -- its parameters, counted to choose those of a decoy
+    version    TEXT   NOT NULL, -- another one for every password, kept when its hash is renewed
     changed_at BIGINT NOT NULL,
     PRIMARY KEY (person)
 );
