@@ -245,6 +245,20 @@ func TestJSONErrorsHaveTheirLine(t *testing.T) {
 	}
 }
 
+func TestBrokenJSONIsToldAsJSON(t *testing.T) {
+	_, err := config.DecodeDocument("h.json", []byte("{\n\t\"practice\": \"harbour\"\n\t\"name\": \"H\"\n}"))
+	want := `h.json:3: the text is not JSON: invalid character '"' after object key:value pair (look at that line and the one before)`
+	if err == nil || err.Error() != want {
+		t.Errorf("\n got %v\nwant %s", err, want)
+	}
+}
+
+func TestBracesWithoutQuotesAreYAML(t *testing.T) {
+	if _, err := config.DecodeDocument("h.yaml", []byte("{practice: harbour, name: H, hosts: [a.example], upstreams: ['a:1']}")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCommentsAndWindowsLinesAreRead(t *testing.T) {
 	text := "# by hand\r\n" + strings.ReplaceAll(shortest, "\n", "\r\n") + "  \r\n\r\n"
 	if _, err := config.DecodeDocument("h.yaml", []byte(text)); err != nil {

@@ -22,9 +22,9 @@ func parse(file string, data []byte) (*yaml.Node, error) {
 	}
 	var root *yaml.Node
 	var fault *Error
-	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(data) {
+	if looksJSON(data) && (json.Valid(data) || strings.HasSuffix(file, ".json")) {
 		root, fault = parseJSON(data)
-	} else {
+	} else { // also YAML's own braces, which need no quotes
 		root, fault = parseYAML(data)
 	}
 	if fault == nil {
@@ -38,6 +38,10 @@ func parse(file string, data []byte) (*yaml.Node, error) {
 		return nil, Errors{fault}
 	}
 	return root, nil
+}
+
+func looksJSON(data []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
 }
 
 // checkText refuses what is not plain UTF-8 text of a sane size.

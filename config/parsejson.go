@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"go.yaml.in/yaml/v3"
@@ -17,13 +18,22 @@ type jsonTree struct {
 	counted int64 // how far lines are counted
 }
 
-// parseJSON reads data, which json.Valid has accepted.
+// parseJSON reads one JSON object and nothing behind it.
 func parseJSON(data []byte) (*yaml.Node, *Error) {
+	var whole json.RawMessage
+	if err := json.Unmarshal(data, &whole); err != nil {
+		e := &Error{Line: 1, Reason: "the text is not JSON: " + err.Error(), Remedy: "look at that line and the one before"}
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			e.Line += bytes.Count(data[:min(syntax.Offset, int64(len(data)))], []byte("\n"))
+		}
+		return nil, e
+	}
 	t := &jsonTree{dec: json.NewDecoder(bytes.NewReader(data)), data: data, line: 1}
 	t.dec.UseNumber()
 	n, err := t.value(0)
 	if err != nil {
-		return nil, &Error{Line: t.line, Reason: "the text is not JSON: " + err.Error()}
+		return nil, &Error{Line: t.line, Reason: "the text is not JSON: " + err.Error(), Remedy: "look at that line"}
 	}
 	return n, nil
 }
