@@ -1,0 +1,29 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+)
+
+// StartBare starts stock Caddy in front of backend: the same binary, a Caddyfile with nothing but tls and
+// reverse_proxy, default logging. The global options only keep it on its own port.
+func (s *Stage) StartBare(ctx context.Context, name, backend string) (*Process, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	file, err := s.write(name+".caddyfile", fmt.Sprintf(`{
+	admin off
+	auto_https disable_redirects
+	default_bind 127.0.0.1
+}
+%s {
+	tls %s %s
+	reverse_proxy %s
+}
+`, URL(addr, ""), s.Cert, s.Key, backend))
+	if err != nil {
+		return nil, fmt.Errorf("writing the Caddyfile of %s: %w", name, err)
+	}
+	return s.Start(ctx, name, addr, s.Binary, "run", "--config", file, "--adapter", "caddyfile")
+}
