@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"clinicgate/gateway/bus"
+	"clinicgate/gateway/database"
 	"clinicgate/gateway/directory"
 	"clinicgate/policy"
 )
@@ -270,5 +272,72 @@ func TestAuthorIsRequiredBoundedAndEscaped(t *testing.T) {
 	}
 	if got, want := history[0].Why, `line\u{a}break \u{202e} \u{2028} \xff é 漢`; got != want {
 		t.Errorf("got why %q, want %q", got, want)
+	}
+}
+
+// feedDown cannot announce anything.
+type feedDown struct{}
+
+var errFeed = errors.New("the feed is down")
+
+func (feedDown) PublishTx(context.Context, *database.Tx, bus.Change) (func(), error) {
+	return nil, errFeed
+}
+
+func TestChangeThatCannotBeAnnouncedIsNotMade(t *testing.T) {
+	n := open(t)
+	doc := document(t, "harbour", []string{"harbour.localhost"})
+	apply(t, n, doc)
+	d, err := directory.Open(t.Context(), n.db.Registry(), feedDown{}, defaultPlatform(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := document(t, "harbour", []string{"other.localhost"})
+	for name, err := range map[string]error{
+		"apply":   second(d.Apply(t.Context(), changed, operator, false)),
+		"create":  second(d.Apply(t.Context(), document(t, "banksia", []string{"banksia.localhost"}), operator, false)),
+		"suspend": d.Suspend(t.Context(), "harbour", operator),
+		"remove":  d.Remove(t.Context(), "harbour", operator),
+	} {
+		if !errors.Is(err, errFeed) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if err := n.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []*directory.Directory{d, n.Directory} {
+		if p := dir.ByHost("harbour.localhost"); p == nil || p.Version != 1 || p.Suspended || len(dir.All()) != 1 {
+			t.Errorf("got %+v, want it untouched", p)
+		}
+	}
+	if last, err := n.VerifyHistory(t.Context(), "harbour"); err != nil || last.Version != 1 {
+		t.Errorf("got %+v, %v", last, err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestRegistryAwayLeavesTheRunningPolicyAndIsToldFromARefusal(t *testing.T) {
+	n := open(t)
+	apply(t, n, document(t, "harbour", []string{"harbour.localhost"}))
+	p := n.ByID("harbour")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	doc := document(t, "harbour", []string{"harbour.localhost"}, "timezone: Asia/Tokyo")
+	for name, err := range map[string]error{
+		"apply":   second(n.Apply(gone, doc, operator, false)),
+		"dry run": second(n.Apply(gone, doc, operator, true)),
+		"suspend": n.Suspend(gone, "harbour", operator),
+		"reload":  n.Reload(gone, "harbour"),
+		"history": second(n.History(gone, "harbour")),
+		"verify":  second(n.VerifyHistory(gone, "harbour")),
+	} {
+		if !errors.Is(err, database.ErrUnavailable) {
+			t.Errorf("%s: got %v, want database.ErrUnavailable", name, err)
+		}
+	}
+	if n.ByHost("harbour.localhost") != p {
+		t.Error("the running policy did not stay")
 	}
 }

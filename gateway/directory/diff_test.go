@@ -135,3 +135,31 @@ func empty(v any) bool {
 	}
 	return false
 }
+
+// A stored document is outside input too: whatever reads it never panics, and what it accepts has one encoding.
+func FuzzStoredDocument(f *testing.F) {
+	for _, id := range []string{"harbour", "banksia"} {
+		text, err := json.Marshal(document(f, id, []string{id + ".localhost"}, "access: [{path: /a/*, public: true}]",
+			"step_up: [{path: /b, methods: [POST], level: aal2-pr, max_age: 10m}]"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	f.Add(`{"practice":"x","unknown":1}`)
+	f.Add(`{"sign_in":{"second_factor":{"grace_until":"2026-01-02T03:04:05+10:00"},"sso":{"provider":"a"}},"providers":{"a":{}}}`)
+	f.Add(`{} {}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		once, err := directory.Recode(text)
+		if err != nil {
+			return
+		}
+		twice, err := directory.Recode(once)
+		if err != nil || once != twice {
+			t.Errorf("%s\nbecame %s\nand then %s, %v", text, once, twice, err)
+		}
+		if got := directory.DiffTexts(once, twice); got != "" {
+			t.Errorf("a document differs from itself: %s", got)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -239,7 +240,7 @@ func TestReadersAlwaysSeeAConsistentSnapshot(t *testing.T) {
 	for range 8 {
 		readers.Go(func() {
 			seen := map[string]int64{}
-			for !stop.Load() {
+			for ; !stop.Load(); runtime.Gosched() {
 				for _, id := range ids {
 					if err := consistent(n.ByHost(id+".localhost"), id, seen[id]); err != nil {
 						t.Error(err)
@@ -286,4 +287,67 @@ func consistent(p *directory.Practice, id string, atLeast int64) error {
 		return fmt.Errorf("%s: version %d (after %d) with hosts %v and %v, upstreams %v", id, p.Version, atLeast, p.Hosts, hosts, p.Upstreams)
 	}
 	return nil
+}
+
+// Two changes at once must not end with the older one in force: what was read first is published last here.
+func TestOlderReadingNeverReplacesANewerOne(t *testing.T) {
+	n := open(t)
+	apply(t, n, document(t, "harbour", []string{"harbour.localhost"}))
+	late := func() func() {
+		publish, err := n.ReadNow(t.Context(), "harbour")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return publish
+	}
+	publish := late()
+	apply(t, n, document(t, "harbour", []string{"harbour.localhost"}, "timezone: Asia/Tokyo"))
+	if publish(); n.ByID("harbour").Version != 2 {
+		t.Error("the older policy is in force")
+	}
+	publish = late()
+	if err := n.Suspend(t.Context(), "harbour", operator); err != nil {
+		t.Fatal(err)
+	}
+	if publish(); !n.ByID("harbour").Suspended {
+		t.Error("the suspension was undone")
+	}
+	publish = late()
+	if err := n.Remove(t.Context(), "harbour", operator); err != nil {
+		t.Fatal(err)
+	}
+	if publish(); n.ByID("harbour") != nil || n.ByHost("harbour.localhost") != nil {
+		t.Error("the removed practice is back")
+	}
+}
+
+// A change that lands while another is read must not be taken for the one that was read.
+func TestMarkSetDuringAReadingSurvivesIt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	a := openNode(t, dir, defaultPlatform(t))
+	apply(t, a, document(t, "harbour", []string{"harbour.localhost"}))
+	b := openNode(t, dir, defaultPlatform(t))
+	apply(t, a, document(t, "harbour", []string{"harbour.localhost"}, "timezone: Asia/Tokyo"))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.OnChange(func(policy.PracticeID) { // runs after the reading and before its marks are dropped
+		if b.ByID("harbour").Version == 2 {
+			apply(t, a, document(t, "harbour", []string{"harbour.localhost"}, "timezone: Asia/Seoul"))
+			_ = b.Reload(gone, "harbour")
+		}
+	})
+	for range 2 {
+		if err := b.Reload(t.Context(), "harbour"); err != nil {
+			t.Fatal(err)
+		}
+		if b.ByID("harbour").Version == 2 {
+			if err := b.Reload(t.Context(), "banksia"); err != nil { // reads what is marked, too
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	if got := b.ByID("harbour").Version; got != 3 {
+		t.Errorf("version %d is in force, want 3", got)
+	}
 }
