@@ -1,0 +1,154 @@
+// Package core puts the parts of the gateway together: it opens the state of one
+// installation once, runs what has to run beside requests, and closes all of it.
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"clinicgate/gateway/account"
+	"clinicgate/gateway/audit"
+	"clinicgate/gateway/bus"
+	"clinicgate/gateway/database"
+	"clinicgate/gateway/directory"
+	"clinicgate/gateway/limit"
+	"clinicgate/gateway/session"
+	"clinicgate/gateway/vault"
+	"clinicgate/policy"
+)
+
+// Options say where an installation keeps its state.
+type Options struct {
+	State     string // folder of the databases
+	MasterKey string // file of the master key
+	Platform  policy.Platform
+	Now       func() time.Time // nil: time.Now
+	Log       *slog.Logger     // nil: discards
+}
+
+// Core is an open installation. Its parts are safe for concurrent use.
+type Core struct {
+	Now       func() time.Time
+	Log       *slog.Logger
+	DB        *database.Set
+	Vault     *vault.Vault
+	Feed      *bus.Feed
+	Directory *directory.Directory
+	Accounts  *account.Service
+	Sessions  *session.Manager
+	Flows     *session.Flows
+	Streams   *session.Streams
+	Limits    *limit.Limiter
+	Audit     *audit.Log
+	Metrics   *Metrics
+
+	aliases   atomic.Pointer[headerAliases]
+	retention atomic.Int64 // of audit events, a time.Duration
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// Open opens everything and starts what runs beside requests. The master key must
+// exist: an installation that quietly made a new one could not read its secrets.
+func Open(ctx context.Context, o Options) (*Core, error) {
+	c, err := open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	c.stop = stop
+	c.run(background, "change feed", c.Feed.Run)
+	c.run(background, "directory", c.Directory.Run)
+	c.run(background, "sessions", c.Sessions.Run)
+	c.run(background, "housekeeping", c.keepHouse)
+	return c, nil
+}
+
+// OpenTool opens everything for one command: nothing runs in the background.
+func OpenTool(ctx context.Context, o Options) (*Core, error) { return open(ctx, o) }
+
+func open(ctx context.Context, o Options) (_ *Core, err error) {
+	c := &Core{Now: o.Now, Log: o.Log, stop: func() {}}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	defer func() {
+		if err != nil {
+			_ = c.Close()
+		}
+	}()
+	if err := os.MkdirAll(o.State, 0o700); err != nil {
+		return nil, fmt.Errorf("making the state folder: %w", err)
+	}
+	if c.DB, err = database.Open(ctx, database.Options{Dir: o.State, Now: c.Now}); err != nil {
+		return nil, err
+	}
+	if c.Vault, err = vault.Open(ctx, o.MasterKey, c.DB.Registry(), c.Now); err != nil {
+		return nil, err
+	}
+	c.Feed = bus.New(c.DB.Registry(), c.Now)
+	if c.Directory, err = directory.Open(ctx, c.DB.Registry(), c.Feed, o.Platform); err != nil {
+		return nil, err
+	}
+	c.setAliases(o.Platform.HeaderAliases)
+	c.retention.Store(int64(o.Platform.Retention.Audit))
+	c.openPeople()
+	c.Metrics = newMetrics(c)
+	c.follow()
+	return c, nil
+}
+
+// openPeople wires what works on a practice's own database.
+func (c *Core) openPeople() {
+	c.Audit = audit.New(audit.Options{DB: c.DB, Vault: c.Vault, Now: c.Now})
+	c.Limits = limit.New(limit.Options{Now: c.Now})
+	c.Accounts = account.New(account.Options{
+		DB: c.DB, Vault: c.Vault, Now: c.Now, Changed: c.personChanged, PracticeName: c.practiceName,
+	})
+	c.Sessions = session.New(session.Options{
+		DB: c.DB, Feed: c.Feed, People: people{c}, Practices: c.sessionLimits, Now: c.Now,
+	})
+	c.Streams, c.Flows = c.Sessions.Streams(), c.Sessions.Flows()
+}
+
+// run runs one background job until Close.
+func (c *Core) run(ctx context.Context, name string, job func(context.Context) error) {
+	c.running.Go(func() {
+		if err := job(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			c.Log.Error("background job ended", "job", name, "reason", err)
+		}
+	})
+}
+
+// closeTimeout bounds how long writing what is in memory may take at the end.
+const closeTimeout = 10 * time.Second
+
+// Close stops the background jobs, writes what is still in memory and closes the
+// databases. Open streams are cut.
+func (c *Core) Close() error {
+	c.stop()
+	c.running.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	var failures []error
+	if c.Sessions != nil {
+		failures = append(failures, c.Sessions.Close())
+	}
+	if c.Audit != nil {
+		failures = append(failures, c.Audit.Close(ctx))
+	}
+	if c.DB != nil {
+		failures = append(failures, c.DB.Close())
+	}
+	return errors.Join(failures...)
+}

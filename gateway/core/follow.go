@@ -1,0 +1,95 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"clinicgate/gateway/account"
+	"clinicgate/gateway/bus"
+	"clinicgate/gateway/directory"
+	"clinicgate/gateway/session"
+	"clinicgate/policy"
+)
+
+// follow lets the parts learn of changes made elsewhere, each before the next.
+// Sessions subscribe by themselves.
+func (c *Core) follow() {
+	c.Feed.Subscribe(c.Directory.Follow)
+	c.Feed.Subscribe(c.cutSuspended)
+	c.Feed.Subscribe(func(change bus.Change) {
+		if change.Kind != bus.KindKeys && change.Kind != bus.KindAll {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), followTimeout)
+		defer cancel()
+		if err := c.Vault.Signing().Reload(ctx); err != nil {
+			c.Log.Error("signing keys could not be read again", "reason", err)
+		}
+	})
+}
+
+const followTimeout = 10 * time.Second
+
+// cutSuspended cuts the open streams of a practice that is not served any more
+// (THREATS Z3). The directory has taken the change by then.
+func (c *Core) cutSuspended(change bus.Change) {
+	if change.Kind != bus.KindPractice || change.Practice == "" {
+		return
+	}
+	if p := c.Directory.ByID(change.Practice); p == nil || p.Suspended {
+		c.Streams.CutPractice(change.Practice)
+	}
+}
+
+// practiceName is what people call a practice.
+func (c *Core) practiceName(id policy.PracticeID) string {
+	if p := c.Directory.ByID(id); p != nil && p.Policy != nil {
+		return p.Policy.Name()
+	}
+	return ""
+}
+
+// sessionLimits lists the practices whose expired sessions are to be deleted.
+func (c *Core) sessionLimits() []session.Practice {
+	var limits []session.Practice
+	for _, p := range c.Directory.All() {
+		if p.Policy != nil {
+			limits = append(limits, SessionLimits(p))
+		}
+	}
+	return limits
+}
+
+// SessionLimits are what a practice's policy says about its sessions. A practice
+// without a usable policy has none, and so no session.
+func SessionLimits(p *directory.Practice) session.Practice {
+	return session.Practice{
+		ID: p.ID, Idle: p.Policy.Idle(), Absolute: p.Policy.Absolute(),
+		OutageGrace: p.Policy.OutageGrace(), MaxPerUser: p.Policy.MaxPerUser(),
+	}
+}
+
+// personChanged tells all nodes that a person's roles, factors or standing changed,
+// so that live sessions follow within a second (THREATS C7).
+func (c *Core) personChanged(ctx context.Context, id policy.PracticeID, person string) error {
+	return c.Feed.Publish(ctx, bus.Change{Practice: id, Kind: bus.KindPerson, Ref: person})
+}
+
+// people is the account service as sessions see it.
+type people struct{ core *Core }
+
+// Person reads one person.
+func (p people) Person(ctx context.Context, id policy.PracticeID, person string) (session.Person, error) {
+	found, err := p.core.Accounts.ByID(ctx, id, person)
+	if errors.Is(err, account.ErrUnknown) {
+		return session.Person{}, session.ErrNoPerson
+	}
+	if err != nil {
+		return session.Person{}, err
+	}
+	return session.Person{
+		ID: found.ID, Email: found.Email, Name: found.Name, Roles: found.Roles, Disabled: found.Disabled,
+		HasSecondFactor: found.HasTOTP, GraceUntil: found.GraceUntil,
+	}, nil
+}

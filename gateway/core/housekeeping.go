@@ -1,0 +1,61 @@
+package core
+
+import (
+	"context"
+	"time"
+
+	"clinicgate/policy"
+)
+
+// housekeeping bounds the time one practice may take, and how often the round is made.
+const (
+	houseRound   = 24 * time.Hour
+	housePause   = 50 * time.Millisecond
+	houseTimeout = 5 * time.Minute
+)
+
+// keepHouse goes round all practices once a day and removes what is past its time:
+// audit events beyond the retention. It opens one practice after the other, with a
+// pause between, so that requests do not feel it.
+func (c *Core) keepHouse(ctx context.Context) error {
+	timer := time.NewTimer(time.Minute)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		for _, p := range c.Directory.All() {
+			if err := c.prune(ctx, p.ID); err != nil && ctx.Err() == nil {
+				c.Log.Error("old records could not be removed", "practice", p.ID, "reason", err)
+			}
+			if !sleep(ctx, housePause) {
+				return ctx.Err()
+			}
+		}
+		timer.Reset(houseRound)
+	}
+}
+
+// prune removes a practice's audit events that are older than the retention.
+func (c *Core) prune(ctx context.Context, id policy.PracticeID) error {
+	keep := time.Duration(c.retention.Load())
+	if keep <= 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, houseTimeout)
+	defer cancel()
+	_, err := c.Audit.Prune(ctx, id, c.Now().Add(-keep))
+	return err
+}
+
+// sleep waits and reports whether the context is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}

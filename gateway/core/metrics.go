@@ -1,0 +1,60 @@
+package core
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are the gateway's figures. They live as long as the core; every config
+// registers them anew, because Caddy makes a new registry per config.
+type Metrics struct {
+	// SignIns counts sign-in steps by result.
+	SignIns *prometheus.CounterVec
+	// Undecided counts requests that reached the transport without a decision. It is
+	// an alarm: the order of handlers is wrong.
+	Undecided prometheus.Counter
+
+	refusals *prometheus.CounterVec
+	all      []prometheus.Collector
+}
+
+const namespace = "clinicgate"
+
+func newMetrics(c *Core) *Metrics {
+	m := &Metrics{
+		SignIns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "sign_ins_total", Help: "Sign-in steps by result.",
+		}, []string{"result"}),
+		Undecided: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "undecided_requests_total", Help: "Requests refused by the transport for lack of a decision.",
+		}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "refusals_total", Help: "Refused requests by reason.",
+		}, []string{"reason"}),
+	}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, value)
+	}
+	m.all = []prometheus.Collector{
+		m.SignIns, m.Undecided, m.refusals,
+		gauge("practices", "Practices in the index.", func() float64 { return float64(len(c.Directory.All())) }),
+		gauge("broken_practices", "Practices whose stored policy cannot be used. Alarm above 0.", func() float64 { return float64(len(c.Directory.Problems())) }),
+		gauge("open_databases", "Open practice databases.", func() float64 { return float64(c.DB.OpenCount()) }),
+		gauge("open_streams", "Open WebSockets, event streams and long transfers.", func() float64 { return float64(c.Streams.Count()) }),
+		gauge("feed_age_seconds", "Seconds since the change feed was last read. Alarm above 5.", func() float64 { return c.Now().Sub(c.Feed.LastOK()).Seconds() }),
+	}
+	return m
+}
+
+// Register adds the figures to the registry of a config.
+func (m *Metrics) Register(registry prometheus.Registerer) error {
+	for _, collector := range m.all {
+		if err := registry.Register(collector); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Refused counts a refusal. reason is one of the constant codes, so that the number
+// of series is bounded.
+func (m *Metrics) Refused(reason string) { m.refusals.WithLabelValues(reason).Inc() }

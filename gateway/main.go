@@ -1,0 +1,18 @@
+// Command gateway is Clinicgate: Caddy with the gateway's modules, and the commands
+// that operators and reviewers work with.
+package main
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	_ "clinicgate/gateway/command"
+	_ "clinicgate/modules/standard"
+)
+
+func main() {
+	caddy.CustomBinaryName = "gateway"
+	caddy.CustomLongDescription = "Clinicgate is the security gateway in front of a clinical web platform.\n\n" +
+		"Try it:   gateway demo\nRun it:   gateway run --config /etc/clinicgate/Caddyfile"
+	caddycmd.Main()
+}
