@@ -1,0 +1,69 @@
+// Package certs decides for which names the gateway gets certificates and watches
+// over them.
+package certs
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+)
+
+func init() { caddy.RegisterModule(Permission{}) }
+
+// hosts is what the permission needs of the clinicgate app.
+type hosts interface {
+	// KnownHost answers from memory whether a practice has this host.
+	KnownHost(host string) bool
+}
+
+// Permission implements tls.permission.practice: a certificate is only ever asked
+// for when a practice has exactly this host, so strangers cannot make the gateway
+// order certificates for names of their choice.
+type Permission struct {
+	hosts hosts
+}
+
+// CaddyModule names the module.
+func (Permission) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "tls.permission.practice", New: func() caddy.Module { return new(Permission) }}
+}
+
+// Provision finds the app.
+func (p *Permission) Provision(ctx caddy.Context) error {
+	app, err := ctx.App("clinicgate")
+	if err != nil {
+		return err
+	}
+	known, ok := app.(hosts)
+	if !ok {
+		return fmt.Errorf("the app clinicgate does not know hosts")
+	}
+	p.hosts = known
+	return nil
+}
+
+// CertificateAllowed refuses every name that is not a practice's host.
+func (p *Permission) CertificateAllowed(_ context.Context, name string) error {
+	if !p.hosts.KnownHost(name) {
+		return fmt.Errorf("%s: %w", name, caddytls.ErrPermissionDenied)
+	}
+	return nil
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Permission)(nil)
+	_ caddytls.OnDemandPermission = (*Permission)(nil)
+)
+
+// UnmarshalCaddyfile reads `permission practice`, which has no options.
+func (*Permission) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the module's name
+	if d.NextArg() || d.NextBlock(0) {
+		return d.Errf("permission practice takes no options, not %q", d.Val())
+	}
+	return nil
+}

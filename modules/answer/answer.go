@@ -1,0 +1,216 @@
+// Package answer turns a refusal into a response: a page for people, a problem
+// document for programs, constant text for both, and one audit event.
+package answer
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"clinicgate/gateway/audit"
+	"clinicgate/gateway/core"
+	"clinicgate/modules/exchange"
+	"clinicgate/modules/login/page"
+	"clinicgate/policy"
+)
+
+// hsts is a year, the least that browsers' preload lists take (RFC 6797).
+var hsts = []string{"max-age=31536000; includeSubDomains"}
+
+// SetHSTS puts the one HSTS value into h.
+func SetHSTS(h http.Header) { h["Strict-Transport-Security"] = hsts }
+
+// Answers writes refusals. It needs the core for the audit log and the metrics.
+type Answers struct{ core *core.Core }
+
+// New returns the Answers of a core.
+func New(c *core.Core) *Answers { return &Answers{core: c} }
+
+// Refuse answers r with a refusal and notes it in the practice's audit log.
+func (a *Answers) Refuse(w http.ResponseWriter, r *http.Request, refusal *Refusal) error {
+	return a.RefuseBecause(w, r, refusal, refusal.reason)
+}
+
+// RefuseBecause is Refuse with the reason that a policy decision gave.
+func (a *Answers) RefuseBecause(w http.ResponseWriter, r *http.Request, refusal *Refusal, reason string) error {
+	a.Note(r, refusal, reason)
+	if refusal.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", wwwAuthenticate(refusal))
+	}
+	if refusal.retryAfter > 0 {
+		SetRetryAfter(w, refusal.retryAfter)
+	}
+	x := exchange.Of(r.Context())
+	if refusal.status == http.StatusUnauthorized || !WantsPage(r) {
+		return WriteProblem(w, refusal.status, problem(r, x, refusal, reason))
+	}
+	return WritePage(w, refusal.status, failure(r, x, refusal))
+}
+
+// SetRetryAfter says when to come back, in whole seconds and at least one.
+func SetRetryAfter(w http.ResponseWriter, after time.Duration) {
+	seconds := max(1, int((after+time.Second-1)/time.Second))
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+}
+
+// failure is the page of a refusal.
+func failure(r *http.Request, x *exchange.Exchange, refusal *Refusal) page.Failure {
+	view := page.Failure{Base: Base(x), Kind: refusal.kind, RetryAfter: refusal.retryAfter}
+	if r.Method == http.MethodGet {
+		view.Reload = refusal.retryAfter > 0
+		if refusal.status != http.StatusBadRequest {
+			view.Retry = r.URL.RequestURI()
+		}
+	}
+	if x == nil {
+		return view
+	}
+	view.Area = page.Area(x.Path)
+	if live := x.Live(); live != nil {
+		view.Email, view.Roles = live.Person().Email, live.Person().Roles
+	}
+	return view
+}
+
+// Note records a refusal. It never blocks: repeats are folded into one event.
+func (a *Answers) Note(r *http.Request, refusal *Refusal, reason string) {
+	a.core.Metrics.Refused(refusal.reason)
+	x := exchange.Of(r.Context())
+	if refusal.quiet || x == nil {
+		return
+	}
+	if x.Practice == nil {
+		a.core.Audit.NotePlatform(audit.Event{Class: audit.Refusal, Action: reason})
+		return
+	}
+	a.core.Audit.Note(x.Practice.ID, event(r, x, reason))
+}
+
+// NoteReport records that a rule in stage "report" would have stopped a request
+// that passes.
+func (a *Answers) NoteReport(r *http.Request, d policy.Decision) {
+	x := exchange.Of(r.Context())
+	e := event(r, x, string(d.WouldStop()))
+	e.Detail["stage"] = "report"
+	a.core.Audit.Note(x.Practice.ID, e)
+}
+
+// event describes a request that is or would be refused. The query stays out: it may
+// hold what somebody searched for.
+func event(r *http.Request, x *exchange.Exchange, reason string) audit.Event {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	e := audit.Event{
+		Class: audit.Refusal, Action: reason, Addr: x.Client.String(), Request: x.ID,
+		Detail: map[string]string{"method": r.Method, "path": path},
+	}
+	if live := x.Live(); live != nil {
+		e.Actor, e.Subject = live.Person().ID, live.ID().String()
+	}
+	return e
+}
+
+// Problem is the document that programs get (RFC 9457).
+type Problem struct {
+	Type     string `json:"type"`
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Code     string `json:"code"`
+	Reason   string `json:"reason,omitempty"`
+	Request  string `json:"request_id,omitempty"`
+	LoginURL string `json:"login_url,omitempty"`
+}
+
+func problem(r *http.Request, x *exchange.Exchange, refusal *Refusal, reason string) Problem {
+	p := Problem{Type: "about:blank", Title: refusal.title, Status: refusal.status, Code: refusal.reason, Reason: reason}
+	if x != nil {
+		p.Request = x.ID
+	}
+	switch refusal {
+	case SignInNeeded:
+		p.LoginURL = LoginURL(r)
+	case StepUpNeeded:
+		p.LoginURL = StepUpURL(r)
+	case EnrolNeeded:
+		p.LoginURL = EnrolURL(r)
+	}
+	return p
+}
+
+// wwwAuthenticate is the challenge that RFC 9110 wants on every 401, and RFC 9470
+// for a step-up.
+func wwwAuthenticate(refusal *Refusal) string {
+	if refusal == SignInNeeded {
+		return `Session realm="clinicgate"`
+	}
+	return `Session realm="clinicgate", error="insufficient_user_authentication"`
+}
+
+// WriteProblem writes a problem document.
+func WriteProblem(w http.ResponseWriter, status int, p Problem) error {
+	body, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+	return nil
+}
+
+// WritePage renders a page with the headers that every page of the gateway carries.
+func WritePage(w http.ResponseWriter, status int, view page.Page) error {
+	var body bytes.Buffer
+	if err := page.Render(&body, view); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", page.ContentType)
+	h.Set("Content-Security-Policy", page.ContentSecurityPolicy)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+	return nil
+}
+
+// Base is what every page shows: the practice, if it is known, and the reference.
+func Base(x *exchange.Exchange) page.Base {
+	if x == nil {
+		return page.Base{}
+	}
+	base := page.Base{RequestID: x.ID}
+	if x.Practice != nil && x.Practice.Policy != nil {
+		base.Practice, base.Zone = x.Practice.Policy.Name(), x.Practice.Policy.Timezone()
+	}
+	return base
+}
+
+// IsNavigation reports a top-level navigation: the address bar, a link, a form.
+// Only these are redirected; everything else gets a status that a program
+// understands (THREATS C11).
+func IsNavigation(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+	}
+	return WantsPage(r)
+}
+
+// WantsPage reports that a person will look at the answer.
+func WantsPage(r *http.Request) bool {
+	if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" {
+		return dest == "document" || dest == "iframe" || dest == "frame"
+	}
+	_, upgrade := r.Header["Upgrade"]
+	return !upgrade && r.Header.Get("X-Requested-With") == "" && strings.Contains(r.Header.Get("Accept"), "text/html")
+}

@@ -1,0 +1,97 @@
+// Package app is the clinicgate app: it opens the core once for this process
+// and keeps it open across config reloads.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"clinicgate/gateway/core"
+)
+
+func init() { caddy.RegisterModule(App{}) }
+
+// App is the Caddy app "clinicgate".
+type App struct {
+	core.Files
+
+	core *core.Core
+	key  string
+}
+
+// cores holds the open cores of this process by state folder. A reload provisions
+// the new config before the old one stops: both then share one core, and with it
+// the caches, the open streams and the signing keys.
+var cores = caddy.NewUsagePool()
+
+// shared is a core in the pool; the pool destructs it with its last user.
+type shared struct{ *core.Core }
+
+func (s shared) Destruct() error { return s.Close() }
+
+// CaddyModule names the module.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "clinicgate", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision opens the core, or takes the one that is open. It binds nothing.
+func (a *App) Provision(ctx caddy.Context) error {
+	options, err := core.ReadOptions(a.Files)
+	if err != nil {
+		return err
+	}
+	options.Log = ctx.Slogger()
+	value, _, err := cores.LoadOrNew(options.State, func() (caddy.Destructor, error) {
+		c, err := core.Open(context.Background(), options)
+		return shared{c}, err
+	})
+	if err != nil {
+		return fmt.Errorf("opening the gateway's state: %w", err)
+	}
+	a.core, a.key = value.(shared).Core, options.State
+	if err := a.core.SetPlatform(ctx, options.Platform); err != nil {
+		return fmt.Errorf("applying the platform document: %w", err)
+	}
+	return a.core.Metrics.Register(ctx.GetMetricsRegistry())
+}
+
+// Start has nothing to start: the core works since it was opened.
+func (a *App) Start() error { return nil }
+
+// Stop has nothing to stop: see Cleanup.
+func (a *App) Stop() error { return nil }
+
+// Cleanup gives the core back, also after a Provision that failed half-way.
+func (a *App) Cleanup() error {
+	if a.key == "" {
+		return nil
+	}
+	_, err := cores.Delete(a.key)
+	return err
+}
+
+// KnownHost tells the certificate permission whether a practice has this host.
+func (a *App) KnownHost(host string) bool { return a.core.Directory.ByHost(host) != nil }
+
+// Core returns the core of the config that is being provisioned.
+func Core(ctx caddy.Context) (*core.Core, error) {
+	value, err := ctx.App("clinicgate")
+	if err != nil {
+		return nil, err
+	}
+	a, ok := value.(*App)
+	if !ok || a.core == nil {
+		return nil, errors.New("the clinicgate app has not opened its state")
+	}
+	return a.core, nil
+}
+
+// Interface guards.
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

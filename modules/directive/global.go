@@ -1,0 +1,47 @@
+package directive
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"clinicgate/modules/app"
+)
+
+func init() { httpcaddyfile.RegisterGlobalOption("clinicgate", parseGlobal) }
+
+// parseGlobal reads
+//
+//	clinicgate {
+//		state      DIR     # databases; required
+//		master_key FILE    # empty: master.key in state
+//		platform   FILE    # empty: platform.yaml in state, else built-in defaults
+//	}
+func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		return nil, d.Err("clinicgate stands twice among the global options: merge the two blocks")
+	}
+	d.Next() // the option's name
+	if d.NextArg() {
+		return nil, d.Errf("clinicgate takes a block, not %q", d.Val())
+	}
+	var a app.App
+	fields := map[string]*string{"state": &a.State, "master_key": &a.MasterKey, "platform": &a.Platform}
+	for d.NextBlock(0) {
+		name := d.Val()
+		field, known := fields[name]
+		if !known {
+			return nil, d.Errf("unknown option %q: clinicgate has state, master_key and platform", name)
+		}
+		if *field != "" {
+			return nil, d.Errf("%s stands twice", name)
+		}
+		if !d.AllArgs(field) || *field == "" {
+			return nil, d.Errf("%s takes one path", name)
+		}
+	}
+	if a.State == "" {
+		return nil, d.Err("clinicgate: state is missing: name the folder for the databases")
+	}
+	return httpcaddyfile.App{Name: "clinicgate", Value: caddyconfig.JSON(a, nil)}, nil
+}

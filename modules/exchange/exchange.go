@@ -1,0 +1,95 @@
+// Package exchange is what the gateway knows of one request while it travels:
+// written by modules/practice at the door, completed by modules/enforce, read
+// by modules/forward in the last room before the backend.
+package exchange
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"clinicgate/gateway/core"
+	"clinicgate/gateway/directory"
+	"clinicgate/gateway/session"
+	"clinicgate/policy"
+)
+
+// Exchange is one request as the gateway understood it. The zero Exchange has
+// no practice and carries no decision: modules/forward refuses it.
+type Exchange struct {
+	// Practice is the practice that the host names; never nil after modules/practice.
+	Practice *directory.Practice
+	// ID is the request id that the backend, the audit log and an error page share.
+	ID string
+	// Path is the canonical decoded path that every rule is evaluated against.
+	Path string
+	// Client is the one client address (THREATS X2); invalid when it was not readable.
+	Client netip.Addr
+	// Cookies are the gateway's own, taken out of the request before anybody else sees them.
+	Cookies Cookies
+	// WebSocket says that the request is a well-formed WebSocket handshake of the same origin.
+	WebSocket bool
+
+	live     *session.Live
+	decision policy.Decision
+	decided  target
+}
+
+// Cookies are the values of the gateway's own cookies, "" when absent.
+type Cookies struct {
+	Session, Flow, Device string
+}
+
+// target is what a decision was made about. A request that was rewritten after
+// the decision no longer matches it.
+type target struct {
+	method, path, rawPath string
+}
+
+const varKey = "clinicgate.exchange"
+
+// Attach binds x to r. The exchange lives in Caddy's variable table of the
+// request, which costs one map entry and no copy of the request.
+func Attach(r *http.Request, x *Exchange) {
+	caddyhttp.SetVar(r.Context(), varKey, x)
+}
+
+// Of returns the exchange of a request, or nil when modules/practice has not seen it.
+func Of(ctx context.Context) *Exchange {
+	x, _ := caddyhttp.GetVar(ctx, varKey).(*Exchange)
+	return x
+}
+
+// Live is the session behind the request; nil means anonymous.
+func (x *Exchange) Live() *session.Live { return x.live }
+
+// Sessions are the limits that the practice's policy sets for its sessions.
+func (x *Exchange) Sessions() session.Practice { return core.SessionLimits(x.Practice) }
+
+// Decide records the decision for exactly this method and path of r.
+func (x *Exchange) Decide(r *http.Request, live *session.Live, d policy.Decision) {
+	x.live = live
+	x.decision = d
+	x.decided = target{method: r.Method, path: r.URL.Path, rawPath: r.URL.RawPath}
+}
+
+// Passed returns the decision when it allows exactly the request r, which may be
+// a clone. Any rewrite of method or path in between makes it false, so a wrong
+// order of handlers cannot forward something that was never decided.
+func (x *Exchange) Passed(r *http.Request) (policy.Decision, bool) {
+	if x == nil || x.Practice == nil || !x.decision.Allowed() {
+		return policy.Decision{}, false
+	}
+	now := target{method: r.Method, path: r.URL.Path, rawPath: r.URL.RawPath}
+	return x.decision, now == x.decided
+}
+
+// AuthTime is when the person last proved anything in this session: the auth_time
+// of OpenID Connect.
+func AuthTime(s *policy.Subject) time.Time {
+	return slices.MaxFunc(s.ProvedAt[:], time.Time.Compare).UTC()
+}

@@ -1,0 +1,120 @@
+// Package forward is the last room before the backend: it refuses to send what
+// carries no Allow decision, writes the identity headers, and keeps hold of long
+// exchanges so that the end of a session ends them too.
+package forward
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"clinicgate/gateway/core"
+	"clinicgate/modules/answer"
+	"clinicgate/modules/app"
+	"clinicgate/modules/exchange"
+)
+
+func init() { caddy.RegisterModule(Transport{}) }
+
+// Transport implements http.reverse_proxy.transport.practice. It has all fields of
+// Caddy's own HTTP transport and adds what makes it the gateway's.
+type Transport struct {
+	reverseproxy.HTTPTransport
+
+	core    *core.Core
+	answers *answer.Answers
+	log     *slog.Logger
+}
+
+// CaddyModule names the module.
+func (Transport) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.reverse_proxy.transport.practice", New: func() caddy.Module { return new(Transport) }}
+}
+
+// Provision opens the connection pool. The pool ignores HTTP_PROXY and the like,
+// and leaves compression to browser and backend, so that a download passes as it is.
+func (t *Transport) Provision(ctx caddy.Context) (err error) {
+	if t.core, err = app.Core(ctx); err != nil {
+		return err
+	}
+	t.answers, t.log = answer.New(t.core), ctx.Slogger()
+	if t.NetworkProxyRaw == nil {
+		t.NetworkProxyRaw = []byte(`{"from":"none"}`)
+	}
+	if t.Compression == nil {
+		t.Compression = new(bool)
+	}
+	return t.HTTPTransport.Provision(ctx)
+}
+
+// RoundTrip sends req when modules/enforce has allowed exactly this request.
+// reverse_proxy hands over a clone of its own, whose headers may be written to.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	x := exchange.Of(req.Context())
+	decision, passed := x.Passed(req)
+	if !passed {
+		t.core.Metrics.Undecided.Inc()
+		t.log.Error("refused to forward a request that carries no decision: check the order of handlers")
+		return t.answers.Response(req, answer.Failed, "forward_without_decision", ""), nil
+	}
+	if err := t.identify(req.Header, x, decision); err != nil {
+		t.log.Error("cannot sign the assertion", "practice", x.Practice.ID, "reason", err)
+		return t.answers.Response(req, answer.Undecided, "no_signing_key", ""), nil
+	}
+	out := hideFromLogger(req)
+	hold := t.holdUpload(out, x)
+	res, err := t.HTTPTransport.RoundTrip(hold.request)
+	if err != nil {
+		hold.done()
+		t.log.Warn("backend does not answer", "practice", x.Practice.ID, "request", x.ID, "reason", cause(err))
+		return nil, err
+	}
+	return t.receive(res, x, hold)
+}
+
+// hideFromLogger returns the request to send and leaves in req only what
+// reverse_proxy still needs of it. It encodes the whole of req for its logger on
+// every request, whether anything is logged or not: that costs a tenth of the
+// proxy's time and would put patients' addresses into logs (DESIGN section 9).
+func hideFromLogger(req *http.Request) *http.Request {
+	out := new(http.Request)
+	*out = *req
+	out.Trailer = nil // a trailer is never forwarded (THREATS H4)
+	req.Header = keepUpgrade(req.Header)
+	req.RequestURI = ""
+	req.TLS = nil
+	return out
+}
+
+// keepUpgrade keeps the two headers by which reverse_proxy recognises a WebSocket.
+func keepUpgrade(h http.Header) http.Header {
+	upgrade, present := h["Upgrade"]
+	if !present {
+		return nil
+	}
+	return http.Header{"Upgrade": upgrade, "Connection": h["Connection"]}
+}
+
+// cause is the reason of a failed round trip without address and path.
+func cause(err error) string {
+	var dial reverseproxy.DialError
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &dial):
+		return "no connection"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	}
+	return "connection broke"
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner         = (*Transport)(nil)
+	_ caddy.CleanerUpper        = (*Transport)(nil)
+	_ http.RoundTripper         = (*Transport)(nil)
+	_ reverseproxy.TLSTransport = (*Transport)(nil)
+)

@@ -1,0 +1,130 @@
+// Package login is the gateway's own part of a practice's host, /.gate/: signing in
+// with password and code, setting up the second factor, the account page, signing
+// out, and what programs ask (session, keys, health).
+package login
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"clinicgate/gateway/core"
+	"clinicgate/modules/answer"
+	"clinicgate/modules/app"
+	"clinicgate/modules/exchange"
+)
+
+func init() { caddy.RegisterModule(Handler{}) }
+
+// Handler implements http.handlers.practice_login.
+type Handler struct {
+	core    *core.Core
+	answers *answer.Answers
+	origin  *http.CrossOriginProtection
+	routes  map[string]route
+}
+
+// route is what one address does per method. A nil func does not take the method.
+type route struct {
+	get, post func(*visit) error
+	// anywhere takes requests from outside the practice's network too: what it says
+	// is no secret and a backend or a load balancer asks for it.
+	anywhere bool
+}
+
+// CaddyModule names the module.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.practice_login", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision takes the core from the clinicgate app.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	c, err := app.Core(ctx)
+	if err != nil {
+		return err
+	}
+	h.core, h.answers, h.origin = c, answer.New(c), http.NewCrossOriginProtection()
+	h.routes = map[string]route{
+		"login":                {get: h.showSignIn, post: h.signIn},
+		"login/totp":           {get: h.showCode, post: h.checkCode},
+		"enrol/totp":           {get: h.showEnrolment, post: h.confirmEnrolment},
+		"logout":               {get: h.showLogout, post: h.logout},
+		"account":              {get: h.showAccount},
+		"account/sessions/end": {post: h.endSessions},
+		"session":              {get: h.whoAmI},
+		"jwks.json":            {get: h.keys, anywhere: true},
+		"health":               {get: h.health, anywhere: true},
+	}
+	return nil
+}
+
+const prefix = "/.gate/"
+
+// ServeHTTP takes everything below /.gate/ and passes on the rest. The prefix is
+// matched in any case, so that no spelling of it ever reaches a backend.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	x := exchange.Of(r.Context())
+	if x == nil || x.Practice == nil {
+		return h.answers.Refuse(w, r, answer.Failed)
+	}
+	if !isOwn(x.Path) {
+		return next.ServeHTTP(w, r)
+	}
+	if len(x.Path) < len(prefix) {
+		return h.answers.Refuse(w, r, answer.NotFound)
+	}
+	return h.serveOwn(w, r, x, x.Path[len(prefix):])
+}
+
+// isOwn reports /.gate and everything below it, in any case.
+func isOwn(path string) bool {
+	const own = "/.gate"
+	return len(path) >= len(own) && strings.EqualFold(path[:len(own)], own) && (len(path) == len(own) || path[len(own)] == '/')
+}
+
+// serveOwn finds the route and checks what holds for all of them: the practice's
+// network, and that a form was sent from one of our own pages (THREATS C8).
+func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, name string) error {
+	route, found := h.routes[name]
+	switch {
+	case !route.anywhere && !x.Practice.Policy.AllowsClient(x.Client):
+		return h.answers.Refuse(w, r, answer.Network)
+	case !found:
+		return h.answers.Refuse(w, r, answer.NotFound)
+	}
+	serve := route.get
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodPost:
+		serve = route.post
+	default:
+		serve = nil
+	}
+	if serve == nil {
+		w.Header().Set("Allow", allowed(route))
+		return h.answers.Refuse(w, r, answer.BadMethod)
+	}
+	if h.origin.Check(r) != nil {
+		return h.answers.Refuse(w, r, answer.ForeignOrigin)
+	}
+	return serve(&visit{h: h, w: w, r: r, x: x})
+}
+
+// allowed is the Allow header of a 405 (RFC 9110 section 10.2.1).
+func allowed(r route) string {
+	switch {
+	case r.get == nil:
+		return "POST"
+	case r.post == nil:
+		return "GET, HEAD"
+	}
+	return "GET, HEAD, POST"
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

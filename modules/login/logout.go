@@ -1,0 +1,47 @@
+package login
+
+import (
+	"net/http"
+
+	"clinicgate/gateway/audit"
+	"clinicgate/modules/answer"
+	"clinicgate/modules/login/page"
+	"clinicgate/modules/practice"
+)
+
+// showLogout is GET /.gate/logout: a button. A link or an image of another site must
+// not be able to sign anybody out.
+func (h *Handler) showLogout(v *visit) error {
+	live, err := v.session()
+	if err != nil {
+		return v.refuse(answer.Undecided)
+	}
+	if live == nil {
+		return v.redirect("/.gate/login")
+	}
+	return v.show(http.StatusOK, page.ConfirmLogout{
+		Base: answer.Base(v.x), Email: live.Person().Email, Return: v.returnPath().String(),
+	})
+}
+
+// logout is POST /.gate/logout: the session ends on the server (THREATS C4), open
+// streams with it, and only then the cookie goes.
+func (h *Handler) logout(v *visit) error {
+	live, err := v.session()
+	if err != nil {
+		return v.refuse(answer.Undecided)
+	}
+	if live != nil {
+		e := v.event(audit.SignOut, "signed_out", live.Person().ID)
+		e.Subject = live.ID().String()
+		if err := v.record(e); err != nil {
+			return v.refuse(answer.Undecided)
+		}
+		if err := h.core.Sessions.End(v.r.Context(), live); err != nil {
+			return v.refuse(answer.Undecided)
+		}
+	}
+	dropCookie(v.w, practice.SessionCookie)
+	dropCookie(v.w, practice.FlowCookie)
+	return v.redirect("/.gate/login?signed_out=1")
+}

@@ -1,0 +1,136 @@
+package login
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"clinicgate/gateway/account"
+	"clinicgate/gateway/audit"
+	"clinicgate/gateway/limit"
+	"clinicgate/gateway/vault"
+	"clinicgate/modules/answer"
+	"clinicgate/modules/login/page"
+	"clinicgate/policy"
+)
+
+// showSignIn is GET /.gate/login. It writes no state, however often it is asked
+// (THREATS D5).
+func (h *Handler) showSignIn(v *visit) error {
+	if refusal := v.methodRefusal(); refusal != nil {
+		return v.refuse(refusal)
+	}
+	live, err := v.session()
+	switch {
+	case err != nil:
+		return v.refuse(answer.Undecided)
+	case live != nil && v.policy().Baseline(live.Subject(), v.request()).Allowed():
+		return v.redirect(v.returnPath().String())
+	}
+	view := page.SignIn{Base: answer.Base(v.x), Return: v.returnPath().String()}
+	switch {
+	case v.r.URL.Query().Has("signed_out"):
+		view.Notice = page.NoticeSignedOut
+	case v.r.URL.Query().Has("expired"):
+		view.Notice = page.NoticeSignInExpired
+	case v.x.Cookies.Session != "":
+		view.Notice = page.NoticeSessionEnded
+	}
+	return v.show(http.StatusOK, view)
+}
+
+// methodRefusal says why a practice has no password sign-in; nil when it has one.
+func (v *visit) methodRefusal() *answer.Refusal {
+	switch {
+	case v.policy().AllowsMethod("password") && v.policy().SSO().Stage != policy.Enforced:
+		return nil
+	case v.policy().AllowsMethod("sso"):
+		return answer.SSONotReady
+	}
+	return answer.NoSuchWay
+}
+
+// request is what the policy's baseline looks at.
+func (v *visit) request() policy.Request {
+	return policy.Request{Method: v.r.Method, Path: v.x.Path, Client: v.x.Client, Now: v.now()}
+}
+
+// signIn is POST /.gate/login: budget, password, and then what the policy asks for.
+func (h *Handler) signIn(v *visit) error {
+	if refusal := v.methodRefusal(); refusal != nil {
+		return v.refuse(refusal)
+	}
+	if ok, err := v.readForm(); !ok {
+		return err
+	}
+	typed, password := v.field("email"), vault.NewSecret(v.field("password"))
+	if typed == "" || password.IsEmpty() {
+		return v.showSignInAgain(http.StatusUnprocessableEntity, page.MissingDetails, 0)
+	}
+	email, err := account.CanonicalEmail(typed)
+	if err != nil {
+		email = typed // not an address: it goes the same way and is refused like any other
+	}
+	attempt, err := v.attempt(limit.KindPassword, email)
+	if err != nil {
+		return v.showSignInAgain(http.StatusServiceUnavailable, page.Unavailable, retryStore)
+	}
+	if verdict := h.core.Limits.Take(v.r.Context(), attempt); !verdict.Allowed() {
+		v.noteLimited(verdict)
+		return v.showSignInAgain(http.StatusTooManyRequests, page.TooManyTries, verdict.RetryAfter())
+	}
+	person, err := h.core.Accounts.CheckPassword(v.r.Context(), v.id(), email, password)
+	switch {
+	case errors.Is(err, account.ErrRefused):
+		h.core.Metrics.SignIns.WithLabelValues("refused").Inc()
+		if err := v.record(v.event(audit.SignIn, "password_refused", "")); err != nil {
+			return v.showSignInAgain(http.StatusServiceUnavailable, page.Unavailable, retryStore)
+		}
+		return v.showSignInAgain(http.StatusUnauthorized, page.WrongDetails, 0)
+	case errors.Is(err, account.ErrBusy):
+		h.core.Limits.Return(v.r.Context(), attempt)
+		return v.showSignInAgain(http.StatusServiceUnavailable, page.Busy, retryBusy)
+	case err != nil:
+		return v.showSignInAgain(http.StatusServiceUnavailable, page.Unavailable, retryStore)
+	}
+	h.core.Limits.Succeeded(v.r.Context(), attempt)
+	return h.afterPassword(v, person)
+}
+
+// How long people are asked to wait when a store or the hash queue is in the way.
+const (
+	retryStore = 10 * time.Second
+	retryBusy  = 3 * time.Second
+)
+
+// attempt is what the budgets are taken for. A browser that this account has signed
+// in from before draws on budgets of its own (THREATS L2).
+func (v *visit) attempt(kind limit.Kind, email string) (limit.Attempt, error) {
+	a := limit.Attempt{Practice: v.id(), Account: email, Addr: v.x.Client, Kind: kind}
+	if v.x.Cookies.Device == "" {
+		return a, nil
+	}
+	known, err := v.h.core.Accounts.KnownDevice(v.r.Context(), v.id(), v.x.Cookies.Device, email)
+	a.Device = known
+	return a, err
+}
+
+// noteLimited records that a budget ran out. The budget's name is for reviewers only.
+func (v *visit) noteLimited(verdict limit.Verdict) {
+	e := v.event(audit.Refusal, "limited", "")
+	e.Detail["budget"] = verdict.Reason()
+	v.h.core.Audit.Note(v.id(), e)
+	v.h.core.Metrics.SignIns.WithLabelValues("limited").Inc()
+}
+
+// showSignInAgain renders the form with what went wrong. Status, text and work are
+// the same for every account, existing or not (THREATS L1).
+func (v *visit) showSignInAgain(status int, problem page.Problem, after time.Duration) error {
+	if after > 0 {
+		answer.SetRetryAfter(v.w, after)
+	}
+	return v.show(status, page.SignIn{
+		Base: answer.Base(v.x), Email: plainText(v.field("email")), Return: v.returnPath().String(),
+		Problem: problem, RetryAfter: after,
+	})
+}

@@ -1,0 +1,117 @@
+package login
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"clinicgate/gateway/audit"
+	"clinicgate/gateway/session"
+	"clinicgate/modules/answer"
+	"clinicgate/modules/exchange"
+	"clinicgate/modules/login/page"
+	"clinicgate/policy"
+)
+
+// maxForm bounds what a form may send (THREATS D3), in bytes.
+const maxForm = 64 << 10
+
+// visit is one request to one of the gateway's own addresses.
+type visit struct {
+	h *Handler
+	w http.ResponseWriter
+	r *http.Request
+	x *exchange.Exchange
+
+	form url.Values
+}
+
+func (v *visit) id() policy.PracticeID  { return v.x.Practice.ID }
+func (v *visit) policy() *policy.Policy { return v.x.Practice.Policy }
+func (v *visit) now() time.Time         { return v.h.core.Now() }
+
+// refuse answers with a refusal.
+func (v *visit) refuse(refusal *answer.Refusal) error { return v.h.answers.Refuse(v.w, v.r, refusal) }
+
+// show renders a page.
+func (v *visit) show(status int, view page.Page) error { return answer.WritePage(v.w, status, view) }
+
+// redirect sends the browser to a path of this host.
+func (v *visit) redirect(path string) error {
+	answer.Redirect(v.w, path)
+	return nil
+}
+
+// readForm reads the one kind of body that the pages send. ok is false when it has
+// answered already.
+func (v *visit) readForm() (ok bool, err error) {
+	kind, _, _ := mime.ParseMediaType(v.r.Header.Get("Content-Type"))
+	if kind != "application/x-www-form-urlencoded" {
+		return false, v.refuse(answer.BadForm)
+	}
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+	if err := v.r.ParseForm(); err != nil {
+		var tooBig *http.MaxBytesError
+		if errors.As(err, &tooBig) {
+			return false, v.refuse(answer.BodyTooBig)
+		}
+		return false, v.refuse(answer.BadForm)
+	}
+	v.form = v.r.PostForm
+	return true, nil
+}
+
+// field is a form field that stands exactly once; twice is as good as absent.
+func (v *visit) field(name string) string {
+	if values := v.form[name]; len(values) == 1 {
+		return values[0]
+	}
+	return ""
+}
+
+// returnPath is where the ceremony is to end: the form's rd, else the address's.
+func (v *visit) returnPath() ReturnPath {
+	if rd := v.field("rd"); rd != "" {
+		return parseReturnPath(rd)
+	}
+	query, _ := url.ParseQuery(v.r.URL.RawQuery)
+	return parseReturnPath(query.Get("rd"))
+}
+
+// session is the session of the cookie, nil when there is none. An error is never
+// "none": the caller answers 503 with it.
+func (v *visit) session() (*session.Live, error) {
+	if v.x.Cookies.Session == "" {
+		return nil, nil
+	}
+	live, err := v.h.core.Sessions.Lookup(v.r.Context(), v.x.Sessions(), v.x.Cookies.Session)
+	if errors.Is(err, session.ErrNone) {
+		return nil, nil
+	}
+	return live, err
+}
+
+// event begins an audit event of this request.
+func (v *visit) event(class audit.Class, action, person string) audit.Event {
+	return audit.Event{
+		Class: class, Action: action, Actor: person, Subject: person, Addr: v.x.Client.String(), Request: v.x.ID,
+		Detail: map[string]string{"device": session.AgentLabel(v.r.UserAgent())},
+	}
+}
+
+// record writes an audit event and returns only when it is on disk. What it is
+// about must not take effect when this fails (THREATS A4).
+func (v *visit) record(e audit.Event) error {
+	return v.h.core.Audit.Append(v.r.Context(), v.id(), e)
+}
+
+// plainText bounds what a person typed, for showing it to them again.
+func plainText(s string) string {
+	if len(s) > 254 {
+		return ""
+	}
+	return strings.TrimSpace(s)
+}

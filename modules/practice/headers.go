@@ -1,0 +1,99 @@
+package practice
+
+import (
+	"net/http"
+	"strings"
+)
+
+// reservedPrefixes begin the names that only the gateway may send to a backend
+// (DESIGN section 6).
+var reservedPrefixes = []string{"X-Practice-", "X-User-", "X-Auth-", "X-Session-", "X-Gate-"}
+
+// untrusted names headers that tell a backend or a framework who the client is,
+// which address it asked for, or that the method is another one. Clients do not
+// get to say so. Caddy rebuilds X-Forwarded-For, -Host and -Proto afterwards.
+var untrusted = map[string]bool{
+	"Forwarded": true, "Via": true, "X-Real-Ip": true, "X-Client-Ip": true, "True-Client-Ip": true,
+	"Client-Ip": true, "X-Cluster-Client-Ip": true, "Cf-Connecting-Ip": true, "Fastly-Client-Ip": true,
+	"X-Remote-Ip": true, "X-Remote-Addr": true, "X-Originating-Ip": true, "X-Host": true,
+	"X-Request-Id": true, "X-Rewrite-Url": true, "Front-End-Https": true, "X-Url-Scheme": true,
+	"X-Http-Method": true, "X-Http-Method-Override": true, "X-Method-Override": true,
+	"Authorization": true, "Proxy-Authorization": true, "Proxy-Connection": true, "Proxy": true,
+	"Keep-Alive": true, "Te": true, "Trailer": true, "Sec-Secure-Session-Id": true,
+	"X-Ssl-Client-Cert": true, "X-Client-Cert": true, "Client-Cert": true, "Client-Cert-Chain": true,
+	"Remote-User": true, "X-Remote-User": true, "Early-Data": true, "X-Accel-Redirect": true, "X-Sendfile": true,
+}
+
+// untrustedPrefixes are whole families of the same kind.
+var untrustedPrefixes = []string{"X-Forwarded-", "X-Original-", "X-Envoy-", "X-Ms-Client-Principal", "Secure-Session-"}
+
+// cleanHeaders removes everything from the request that a client may not tell a
+// backend (THREATS H): reserved and forwarded names in every spelling, names
+// with characters that some backend folds into "-", hop-by-hop names listed in
+// Connection, and trailers. aliases are further reserved names of the platform,
+// in canonical form.
+func cleanHeaders(r *http.Request, aliases map[string]bool) {
+	for name := range r.Header {
+		if !plainName(name) || untrusted[name] || aliases[name] || hasAnyPrefix(name) {
+			delete(r.Header, name)
+		}
+	}
+	cutConnection(r.Header)
+	r.Trailer = nil
+}
+
+// plainName accepts canonical names of letters, digits and hyphens. Underscore,
+// dot, tilde, plus and the like are legal in RFC 9110 and dangerous behind it.
+func plainName(name string) bool {
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		if c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// hasAnyPrefix reports a reserved or untrusted family. Most header names do not
+// begin with X- or S, so most calls end at the first byte.
+func hasAnyPrefix(name string) bool {
+	if name[0] != 'X' && name[0] != 'S' {
+		return false
+	}
+	for _, prefix := range reservedPrefixes {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	for _, prefix := range untrustedPrefixes {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// cutConnection leaves only the tokens that a browser needs. Any other token
+// names a header that Caddy would remove behind our back (THREATS fact 1).
+func cutConnection(h http.Header) {
+	values, present := h["Connection"]
+	if !present {
+		return
+	}
+	var keep []string
+	for _, value := range values {
+		for token := range strings.SplitSeq(value, ",") {
+			switch strings.ToLower(strings.TrimSpace(token)) {
+			case "close":
+				keep = append(keep, "close")
+			case "upgrade":
+				keep = append(keep, "Upgrade")
+			}
+		}
+	}
+	if len(keep) == 0 {
+		delete(h, "Connection")
+		return
+	}
+	h["Connection"] = []string{strings.Join(keep, ", ")}
+}

@@ -1,0 +1,156 @@
+// Package practice is the door: it finds the practice that a request is for,
+// refuses what is ambiguous, and takes away everything that a client may not
+// tell a backend. What comes after it can rely on the exchange.
+package practice
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"clinicgate/gateway/core"
+	"clinicgate/modules/answer"
+	"clinicgate/modules/app"
+	"clinicgate/modules/exchange"
+	"clinicgate/policy"
+)
+
+func init() { caddy.RegisterModule(Handler{}) }
+
+// Handler implements http.handlers.practice, the first handler of the chain.
+type Handler struct {
+	// HTTPSPort is where plain HTTP requests are redirected to. Empty means 443.
+	HTTPSPort int `json:"https_port,omitempty"`
+
+	core    *core.Core
+	answers *answer.Answers
+}
+
+// CaddyModule names the module.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.practice", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision takes the core from the clinicgate app.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	c, err := app.Core(ctx)
+	if err != nil {
+		return err
+	}
+	h.core, h.answers = c, answer.New(c)
+	return nil
+}
+
+// ServeHTTP identifies, refuses or cleans, in that order. Nothing of the request
+// is believed before the host is known.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	x := &exchange.Exchange{ID: newRequestID()}
+	exchange.Attach(r, x)
+	if r.TLS != nil {
+		answer.SetHSTS(w.Header())
+	}
+	if r.TLS != nil && answer.IsAsset(r) {
+		return h.answers.Asset(w, r)
+	}
+	if refusal := h.identify(r, x); refusal != nil {
+		return h.answers.Refuse(w, r, refusal)
+	}
+	if r.TLS == nil {
+		return h.redirectToHTTPS(w, r)
+	}
+	if refusal := h.clean(w, r, x); refusal != nil {
+		return h.answers.Refuse(w, r, refusal)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// identify fills in practice, path and client address.
+func (h *Handler) identify(r *http.Request, x *exchange.Exchange) *answer.Refusal {
+	host, ok := hostOf(r)
+	if !ok {
+		return answer.UnknownHost
+	}
+	if x.Practice = h.core.Directory.ByHost(host); x.Practice == nil {
+		return answer.UnknownHost
+	}
+	x.Client = clientAddr(r)
+	path, err := canonicalTarget(r.RequestURI)
+	switch {
+	case err != nil, r.Method == http.MethodConnect, r.Method == http.MethodTrace:
+		return answer.Ambiguous
+	case x.Practice.Broken != "":
+		return answer.Undecided
+	case x.Practice.Suspended:
+		return answer.Suspended
+	}
+	x.Path = path
+	return nil
+}
+
+// clean removes what a client may not say and refuses what cannot be made safe.
+func (h *Handler) clean(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) *answer.Refusal {
+	if tooManyCookies(r.Header) {
+		return answer.TooManyCookies
+	}
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		// Whatever a second parser takes for the end of this body, nothing behind it is
+		// read as another request (RFC 9112 section 6.1).
+		w.Header().Set("Connection", "close")
+		if r.ProtoMinor == 0 {
+			return answer.Ambiguous
+		}
+	}
+	cleanHeaders(r, h.core.ReservedAliases())
+	x.Cookies = takeCookies(r.Header)
+	switch upgradeOf(r) {
+	case badUpgrade:
+		return answer.Ambiguous
+	case foreignOrigin:
+		return answer.ForeignOrigin
+	case goodWebSocket:
+		x.WebSocket = true
+	}
+	return nil
+}
+
+// redirectToHTTPS sends plain HTTP to the same host; the practice is known by now,
+// so the target never is a host that the client made up.
+func (h *Handler) redirectToHTTPS(w http.ResponseWriter, r *http.Request) error {
+	host, _ := splitPort(r.Host)
+	if h.HTTPSPort != 0 && h.HTTPSPort != 443 {
+		host += ":" + itoa(h.HTTPSPort)
+	}
+	w.Header().Set("Connection", "close")
+	w.Header().Set("Location", "https://"+lower(host)+r.RequestURI)
+	w.WriteHeader(http.StatusPermanentRedirect)
+	return nil
+}
+
+// canonicalTarget reads the raw request target: origin form only, no fragment.
+func canonicalTarget(target string) (string, error) {
+	path, query, _ := strings.Cut(target, "?")
+	if strings.ContainsAny(query, "#\x00\r\n") {
+		return "", errTarget
+	}
+	return policy.CanonicalPath(path)
+}
+
+// clientAddr is the address that Caddy settled on from the connection and the
+// trusted proxies, in one spelling: no zone, no mapped IPv4.
+func clientAddr(r *http.Request) netip.Addr {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
