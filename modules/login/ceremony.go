@@ -57,7 +57,7 @@ func (h *Handler) beginFlow(v *visit, person account.Person, next string) error 
 	if err != nil {
 		return v.showSignInAgain(http.StatusServiceUnavailable, page.Unavailable, retryStore)
 	}
-	setCookie(v.w, practice.FlowCookie, token.String(), flowLife)
+	setCookie(v.w, practice.FlowCookie, token.Reveal(), flowLife)
 	return v.redirect(next)
 }
 
@@ -79,7 +79,7 @@ func (h *Handler) enter(v *visit, person account.Person, proved [4]time.Time, am
 		return v.refuse(answer.Undecided)
 	}
 	h.endOldSession(v)
-	setSessionCookie(v.w, token.String())
+	setSessionCookie(v.w, token.Reveal())
 	dropCookie(v.w, practice.FlowCookie)
 	h.rememberDevice(v, person.ID)
 	h.core.Metrics.SignIns.WithLabelValues("signed_in").Inc()

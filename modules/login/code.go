@@ -186,7 +186,7 @@ func (h *Handler) raise(v *visit, a applicant, where string) error {
 	case err != nil:
 		return v.refuse(answer.Undecided)
 	}
-	setSessionCookie(v.w, token.String())
+	setSessionCookie(v.w, token.Reveal())
 	return v.redirect(where)
 }
 
