@@ -66,6 +66,13 @@ session: {idle: 30m, outage_grace: 0s}
 	}
 }
 
+func TestAnEmptyListIsNotTheDefault(t *testing.T) {
+	d, err := config.DecodeDocument("harbour.yaml", []byte(shortest+"sign_in: {phishing_resistant: {roles: []}}\n"))
+	if err != nil || len(d.SignIn.PhishingResistant.Roles) != 0 {
+		t.Errorf("got %v, %v; want no roles", d.SignIn.PhishingResistant.Roles, err)
+	}
+}
+
 func TestNullIsTheDefault(t *testing.T) {
 	want, _ := config.DecodeDocument("harbour.yaml", []byte(shortest))
 	got, err := config.DecodeDocument("harbour.yaml", []byte(shortest+`

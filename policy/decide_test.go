@@ -190,6 +190,11 @@ func TestPhishingResistantStages(t *testing.T) {
 		{name: "the factor they have goes first", policy: edits(phishingResistant(policy.Enforced)), request: get,
 			subject: person(policy.AAL1, "practice_admin"),
 			verdict: policy.StepUp, reason: policy.ReasonSecondFactor, need: policy.AAL2},
+		{name: "the factor they have goes first, whichever rule is first", policy: edits(phishingResistant(policy.Enforced)),
+			request: get, subject: with(person(policy.AAL1, "practice_admin"), func(s *policy.Subject) {
+				s.HasSecondFactor, s.HasPhishingResistant = false, true
+			}),
+			verdict: policy.StepUp, reason: policy.ReasonPhishing, need: policy.AAL2PR},
 		{name: "one ceremony for both", policy: edits(phishingResistant(policy.Enforced)), request: get,
 			subject: with(person(policy.AAL1, "practice_admin"), func(s *policy.Subject) { s.HasPhishingResistant = true }),
 			verdict: policy.StepUp, reason: policy.ReasonPhishing, need: policy.AAL2PR},

@@ -82,6 +82,7 @@ func identityFaults() []fault {
 		{"upstream at the cloud's credentials", upstream("169.254.169.254:80"), "upstreams[0]", "not the address", "link-local"},
 		{"upstream at the cloud's credentials in IPv6", upstream("[::ffff:169.254.169.254]:80"), "upstreams[0]", "not the address", ""},
 		{"upstream everywhere", upstream("0.0.0.0:80"), "upstreams[0]", "not the address", ""},
+		{"upstream everywhere in IPv6", upstream("[::ffff:0.0.0.0]:80"), "upstreams[0]", "not the address", ""},
 		{"idle too short", func(d *policy.Document) { d.Session.Idle = 0 }, "session.idle", "outside 1s to 24h", ""},
 		{"absolute shorter than idle", func(d *policy.Document) { d.Session.Absolute = span(time.Minute) }, "session.absolute", "shorter", "15m"},
 		{"negative sessions", func(d *policy.Document) { d.Session.MaxPerUser = -1 }, "session.max_per_user", "outside", "0"},

@@ -58,6 +58,7 @@ func TestZeroDocumentDoesNotCompile(t *testing.T) {
 func TestBaselineAsksWhatEverySignedInRequestAsks(t *testing.T) {
 	p := compile(t, network("203.0.113.0/24"), func(d *policy.Document) {
 		d.Access = append(d.Access, policy.AccessRule{Path: "/", Public: true})
+		d.StepUp = []policy.StepUpRule{{Path: "/*", Level: policy.AAL2PR}}
 	})
 	r := policy.Request{Client: inside, Now: now}
 	if d := p.Baseline(person(policy.AAL1, "clinician"), r); d.Verdict() != policy.StepUp || d.Need() != policy.AAL2 {
