@@ -20,14 +20,15 @@ const (
 
 // changed marks what a change concerns as stale and queues its verification. It
 // does no I/O, takes time proportional to what is concerned, and is idempotent.
-// A change without a practice concerns all of them.
+// A change without a practice concerns all of them, as bus.KindAll does: this node
+// may have missed something.
 func (m *Manager) changed(ch bus.Change) {
 	switch ch.Kind {
-	case kindSession, kindPerson, kindPractice, kindPolicy:
+	case kindSession, kindPerson, kindPractice, kindPolicy, bus.KindAll:
 	default:
 		return
 	}
-	if ch.Practice == "" {
+	if ch.Practice == "" || ch.Kind == bus.KindAll {
 		m.cells.Range(func(_, c any) bool { m.stalePractice(c.(*cell)); return true })
 		return
 	}

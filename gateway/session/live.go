@@ -95,7 +95,9 @@ func (l *Live) Practice() policy.PracticeID { return l.state.cell.id }
 // ID is the public id.
 func (l *Live) ID() ID { return l.state.id }
 
-// Ended reports whether this node knows that the session has ended.
+// Ended reports whether this node knows that the session has ended. A Live that had
+// to make room in the cache does not learn of it; a stream that was opened with it
+// does.
 func (l *Live) Ended() bool { return l.state.ended.Load() }
 
 // Current reports whether this is the session's newest token, as far as this node

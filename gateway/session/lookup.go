@@ -185,8 +185,8 @@ func (m *Manager) readOnce(ctx context.Context, c *cell, p *Practice, key digest
 	}
 	person, err := m.personOf(ctx, c, p, r.person)
 	if errors.Is(err, ErrNoPerson) {
-		m.tasks.add(task{c, taskPerson, r.person})
-		m.gone(key)
+		m.revoke(c, r.id)
+		m.tasks.add(task{c, taskPerson, r.person}) // ends their others, in SQL too
 		return nil, false, ErrNone
 	}
 	if err != nil {

@@ -1,0 +1,72 @@
+package session
+
+import (
+	"context"
+
+	"clinicgate/gateway/database"
+	"clinicgate/policy"
+)
+
+// Store is the seam at which tests count transactions and make them fail.
+type Store interface {
+	Read(ctx context.Context, p policy.PracticeID, fn func(*database.Tx) error) error
+	Write(ctx context.Context, p policy.PracticeID, fn func(*database.Tx) error) error
+}
+
+// WrapStore puts a test's store before the manager's.
+func (m *Manager) WrapStore(wrap func(Store) Store) { m.store = wrap(m.store) }
+
+// CatchUp does what Run's workers would do.
+func (m *Manager) CatchUp(ctx context.Context) { m.tasks.retry(); m.catchUp(ctx) }
+
+// VerifyStreams is Run's round over open streams.
+func (m *Manager) VerifyStreams(ctx context.Context) { m.verifyStreams(ctx) }
+
+// FlushEarly is Run's writing of sessions that came back after a pause.
+func (m *Manager) FlushEarly(ctx context.Context) (wanted bool) {
+	wanted = m.touched.urgent()
+	if wanted {
+		_ = m.flush(ctx, true)
+	}
+	return wanted
+}
+
+// PublishPending is Run's second try at what could not be published.
+func (m *Manager) PublishPending(ctx context.Context) { m.publishPending(ctx) }
+
+// Cached counts what the indexes of a practice hold, which must agree.
+func (m *Manager) Cached(p policy.PracticeID) (tokens, sessions, owners, indexed int) {
+	c := m.cell(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sessions {
+		for l := s.lives; l != nil; l = l.sibling {
+			if m.cache.get(&l.key) == l {
+				tokens++
+			}
+		}
+	}
+	for _, o := range c.owners {
+		indexed += len(o.sessions)
+	}
+	return tokens, len(c.sessions), len(c.owners), indexed
+}
+
+// Evict takes a session out of the cache as if room were needed.
+func (l *Live) Evict() {
+	l.state.cell.m.cache.remove(l)
+	release(l)
+}
+
+// Digest is what is stored of a token.
+func (t Token) Digest(p policy.PracticeID) []byte { d := t.digest(p); return d[:] }
+
+// Sizes that tests must know.
+const (
+	FlushChunk = flushChunk
+	SweepChunk = sweepChunk
+	MaxTasks   = maxTasks
+)
+
+// NewID makes a public id.
+func NewID() ID { return newID() }
