@@ -33,8 +33,8 @@ func (r peersReport) Table() measure.Table {
 			t.Notes = append(t.Notes, p.Name+": "+p.Note)
 			continue
 		}
-		t.Add(p.Name, fmt.Sprintf("%.1f", p.Cost.H1.Gate.Median), fmt.Sprintf("%.3f", p.Cost.RatioH1),
-			fmt.Sprintf("%.1f", p.Cost.H2.Gate.Median), fmt.Sprintf("%.3f", p.Cost.RatioH2))
+		t.Add(p.Name, fmt.Sprintf("%.1f", p.Cost.H1.Cost.Median), fmt.Sprintf("%.3f", p.Cost.RatioH1),
+			fmt.Sprintf("%.1f", p.Cost.H2.Cost.Median), fmt.Sprintf("%.3f", p.Cost.RatioH2))
 	}
 	return t
 }
@@ -46,11 +46,7 @@ func runPeers(ctx context.Context, b *bench) (report, error) {
 		return nil, err
 	}
 	defer func() { _ = s.Close() }()
-	backend, kind, err := s.StartBackend(ctx)
-	if err != nil {
-		return nil, err
-	}
-	bare, err := s.StartBare(ctx, "bare", backend.Addr)
+	backend, bare, err := s.StartBackendAndBare(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +71,10 @@ func runPeers(ctx context.Context, b *bench) (report, error) {
 			return nil, fmt.Errorf("%s: %w", row.name, err)
 		}
 		b.say("peers: %s", row.name)
-		cost, err := compare(ctx, side, contender{process: bare, header: side.header}, time.Now().Add(peerTime))
+		cost, err := compareBoth(ctx, backend, side, contender{process: bare, header: side.header}, peerTime)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", row.name, err)
 		}
-		cost.Backend = kind
 		r.Peers = append(r.Peers, peer{Name: row.name, Cost: cost})
 		_ = side.process.Stop()
 	}

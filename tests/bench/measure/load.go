@@ -28,6 +28,7 @@ type Load struct {
 	Connections int
 	Streams     int           // HTTP/2 only: parallel streams a connection
 	Duration    time.Duration // whole seconds
+	Script      string        // HTTP/1.1 only: a Lua file for wrk
 	MinBytes    int64         // an answer with fewer bytes on the wire is not the one expected
 }
 
@@ -55,25 +56,43 @@ func Missing(programs ...string) []string {
 // Run sends the load. Errors: the program is missing or failed, or any answer was not the expected one: figures of
 // a server that refuses would be worthless.
 func (l Load) Run(ctx context.Context) (Result, error) {
-	program, parse := "wrk", parseWrk
-	args := []string{"-t1", "-c" + strconv.Itoa(l.Connections), "-d" + seconds(l.Duration) + "s", "--latency"}
+	program, args := l.command()
+	output, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
+	if err != nil {
+		return Result{}, fmt.Errorf("running %s: %w: %.300s", program, err, output)
+	}
+	return l.read(string(output))
+}
+
+// command is the load generator and its arguments.
+func (l Load) command() (program string, args []string) {
+	program = "wrk"
+	args = []string{"-t1", "-c" + strconv.Itoa(l.Connections), "-d" + seconds(l.Duration) + "s", "--timeout", "60s", "--latency"}
 	if l.Protocol == HTTP2 {
-		program, parse = "h2load", parseH2load
+		program = "h2load"
 		args = []string{"-t1", "-c" + strconv.Itoa(l.Connections), "-m" + strconv.Itoa(l.Streams), "-D" + seconds(l.Duration)}
 	}
 	for _, line := range l.Header {
 		args = append(args, "-H", line)
 	}
-	output, err := exec.CommandContext(ctx, program, append(args, l.URL)...).CombinedOutput()
-	if err != nil {
-		return Result{}, fmt.Errorf("running %s: %w: %.300s", program, err, output)
+	if l.Script != "" {
+		args = append(args, "-s", l.Script)
 	}
-	result, bytes, err := parse(string(output))
+	return program, append(args, l.URL)
+}
+
+// read takes the figures out of what the load generator printed.
+func (l Load) read(output string) (Result, error) {
+	parse := parseWrk
+	if l.Protocol == HTTP2 {
+		parse = parseH2load
+	}
+	result, bytes, err := parse(output)
 	if err != nil {
-		return Result{}, fmt.Errorf("reading the output of %s: %w:\n%.1000s", program, err, output)
+		return Result{}, fmt.Errorf("reading the load generator's output: %w:\n%.1000s", err, output)
 	}
 	if bytes < l.MinBytes*result.Requests*9/10 { // the load generators round to three figures
-		return Result{}, fmt.Errorf("%s: %d bytes in %d answers: not the answer that was expected", program, bytes, result.Requests)
+		return Result{}, fmt.Errorf("%d bytes in %d answers: not the answer that was expected", bytes, result.Requests)
 	}
 	return result, nil
 }
@@ -96,7 +115,7 @@ var errIncomplete = errors.New("no request count in it")
 
 // parseWrk reads the requests, the bytes and the latencies.
 func parseWrk(text string) (Result, int64, error) {
-	for _, bad := range []string{"Non-2xx", "Socket errors"} {
+	for _, bad := range []string{"Non-2xx", "Socket errors"} { // both lines are only there when they count something
 		if i := strings.Index(text, bad); i >= 0 {
 			line, _, _ := strings.Cut(text[i:], "\n")
 			return Result{}, 0, errors.New(line)

@@ -8,23 +8,32 @@ import (
 // Summary is what rounds come down to.
 type Summary struct {
 	Median float64 `json:"median"`
+	Low    float64 `json:"low"`  // the median lies between Low
+	High   float64 `json:"high"` // and High with 95 % confidence
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 	Rounds int     `json:"rounds"`
 }
 
-// Spread is the distance from Min to Max in parts of the median.
-func (s Summary) Spread() float64 { return (s.Max - s.Min) / s.Median }
-
-// Summarise takes the median, so that one disturbed round moves nothing. Without values everything is NaN, which
-// no comparison accepts.
+// Summarise takes the median, so that a disturbed round moves nothing, and its confidence interval from the order of
+// the values, which assumes nothing of how they are spread. Without values everything is NaN, which no comparison accepts.
 func Summarise(values []float64) Summary {
-	nan := math.NaN()
-	if len(values) == 0 {
-		return Summary{nan, nan, nan, 0}
+	n := len(values)
+	if n == 0 {
+		nan := math.NaN()
+		return Summary{nan, nan, nan, nan, nan, 0}
 	}
 	sorted := slices.Sorted(slices.Values(values))
-	return Summary{Median: Quantile(sorted, 0.5), Min: sorted[0], Max: sorted[len(sorted)-1], Rounds: len(sorted)}
+	// Of n values, how many lie below the median is binomial with a half: 1.96 standard deviations are 0.98·√n.
+	away := 0.98 * math.Sqrt(float64(n))
+	low := max(0, int(math.Floor(float64(n)/2-away)))
+	high := min(n-1, int(math.Ceil(float64(n)/2+away)))
+	return Summary{Quantile(sorted, 0.5), sorted[low], sorted[high], sorted[0], sorted[n-1], n}
+}
+
+// Round gives every figure three decimals.
+func (s Summary) Round() Summary {
+	return Summary{Round3(s.Median), Round3(s.Low), Round3(s.High), Round3(s.Min), Round3(s.Max), s.Rounds}
 }
 
 // Quantile of sorted values, interpolated; q from 0 to 1.

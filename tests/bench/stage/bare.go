@@ -27,3 +27,13 @@ func (s *Stage) StartBare(ctx context.Context, name, backend string) (*Process, 
 	}
 	return s.Start(ctx, name, addr, s.Binary, "run", "--config", file, "--adapter", "caddyfile")
 }
+
+// StartBackendAndBare starts the backend and bare Caddy in front of it, what every comparison begins with.
+func (s *Stage) StartBackendAndBare(ctx context.Context) (*Backend, *Process, error) {
+	backend, err := s.StartBackend(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	bare, err := s.StartBare(ctx, "bare", backend.Addr)
+	return backend, bare, err
+}

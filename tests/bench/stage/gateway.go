@@ -112,7 +112,7 @@ func (s *Stage) RunGateway(ctx context.Context, name string, files core.Files) (
 func (g *Gateway) SignIn(ctx context.Context) (string, error) {
 	cookie, err := g.stage.SignIn(ctx, g.Addr, "", g.person)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w; the gateway's log ends with: %s", err, g.LogTail())
 	}
 	return cookie, g.CheckSignedIn(ctx, cookie)
 }
