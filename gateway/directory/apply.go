@@ -26,9 +26,9 @@ type Proposal struct {
 type Result struct {
 	Practice policy.PracticeID
 	Version  int64  // in force now
-	Changed  bool   // false: the document is the one in force, nothing was written
+	Changed  bool   // false: the document is the one in force and sound, nothing was written
 	Created  bool   // the practice is new, or its id is used again after a removal
-	Diff     string // the change for people, one line a field; "" when nothing changed
+	Diff     string // the change for people, one line a field; "" when the document is the one in force
 	Hash     string // of the version, in hex: who keeps it can tell later whether the history was replaced
 }
 

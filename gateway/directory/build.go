@@ -26,19 +26,12 @@ func build(r *row, platform policy.Platform) *Practice {
 	return p
 }
 
-// usable checks that what was read is what was written, that it is this practice's (THREATS T6), and compiles it.
+// usable compiles the policy of a row that is sound.
 func usable(r *row, platform policy.Platform) (*policy.Policy, error) {
-	v := &r.version
-	switch {
-	case v.Practice == "":
-		return nil, fmt.Errorf("version %d of the policy is missing: restore the registry from a backup", r.Version)
-	case v.Practice != r.Practice || v.Number != r.Version || v.Generation != r.Generation:
-		return nil, fmt.Errorf("version %d of the policy belongs to %s version %d: restore the registry from a backup",
-			r.Version, v.Practice, v.Number)
-	case !v.intact():
-		return nil, fmt.Errorf("version %d of the policy was altered outside the gateway: restore the registry from a backup", r.Version)
+	if err := r.sound(); err != nil {
+		return nil, err
 	}
-	compiled, err := compile(v, platform)
+	compiled, err := compile(&r.version, platform)
 	if err != nil {
 		return nil, fmt.Errorf("version %d of the policy cannot be used: %w", r.Version, err)
 	}
@@ -51,6 +44,21 @@ func usable(r *row, platform policy.Platform) (*policy.Policy, error) {
 		return nil, fmt.Errorf("version %d of the policy has the hosts %v, but the registry gives it %v", r.Version, hosts, r.hosts)
 	}
 	return compiled, nil
+}
+
+// sound checks that the version that was read is what was written, and that it is this practice's (THREATS T6).
+func (r *row) sound() error {
+	v := &r.version
+	switch {
+	case v.Practice == "":
+		return fmt.Errorf("version %d of the policy is missing: restore the registry from a backup", r.Version)
+	case v.Practice != r.Practice || v.Number != r.Version || v.Generation != r.Generation:
+		return fmt.Errorf("version %d of the policy belongs to %s version %d of generation %d, not %d: restore the registry from a backup",
+			r.Version, v.Practice, v.Number, v.Generation, r.Generation)
+	case !v.intact():
+		return fmt.Errorf("version %d of the policy was altered outside the gateway: restore the registry from a backup", r.Version)
+	}
+	return nil
 }
 
 // buildAll builds the practices that are not removed, on all processors.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,6 +173,23 @@ func TestRestartFindsTheSamePractices(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, describe(openNode(t, dir, defaultPlatform(t)))); diff != "" {
 		t.Errorf("after a restart (-before +after):\n%s", diff)
+	}
+}
+
+func TestListThatWasReadStaysAsItWas(t *testing.T) {
+	n := open(t)
+	for _, id := range []string{"harbour", "banksia", "wattle"} {
+		apply(t, n, document(t, id, []string{id + ".localhost"}))
+	}
+	held := n.All()
+	before := slices.Clone(held)
+	apply(t, n, document(t, "harbour", []string{"harbour.localhost"}, "timezone: Asia/Tokyo"))
+	if err := n.Remove(t.Context(), "banksia", operator); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, n, document(t, "acacia", []string{"acacia.localhost"}))
+	if !slices.Equal(held, before) {
+		t.Error("a change wrote into a list that was handed out before")
 	}
 }
 

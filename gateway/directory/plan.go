@@ -106,7 +106,7 @@ func (p *plan) decide(ctx context.Context, tx *database.Tx, keep map[policy.Prac
 		before = current.version.Document
 	}
 	p.result.Diff = diff(before, p.text)
-	if exists && p.result.Diff == "" && slices.Equal(current.hosts, p.hosts) && current.version.intact() {
+	if exists && p.result.Diff == "" && slices.Equal(current.hosts, p.hosts) && current.sound() == nil {
 		p.result.Hash = hex.EncodeToString(current.version.Hash)
 		return nil
 	}
