@@ -90,6 +90,12 @@ func (p people) Person(ctx context.Context, id policy.PracticeID, person string)
 	}
 	return session.Person{
 		ID: found.ID, Email: found.Email, Name: found.Name, Roles: found.Roles, Disabled: found.Disabled,
-		HasSecondFactor: found.HasTOTP, GraceUntil: found.GraceUntil,
+		HasSecondFactor: found.HasTOTP && p.core.accepts(id, "totp"), GraceUntil: found.GraceUntil,
 	}, nil
+}
+
+// accepts reports whether the practice's policy takes a kind of second factor.
+func (c *Core) accepts(id policy.PracticeID, kind string) bool {
+	p := c.Directory.ByID(id)
+	return p != nil && p.Policy != nil && p.Policy.AcceptsFactor(kind)
 }
