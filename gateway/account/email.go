@@ -25,7 +25,7 @@ func CanonicalEmail(s string) (string, error) {
 	if len(s) > 4*maxEmail {
 		return "", badEmail("it is longer than %d characters", maxEmail)
 	}
-	s = norm.NFC.String(strings.TrimSpace(s))
+	s = strings.TrimSpace(s)
 	local, domain, ok := strings.Cut(s, "@")
 	if !ok || strings.Contains(domain, "@") {
 		return "", badEmail("it must have exactly one @")
@@ -68,9 +68,12 @@ const (
 
 // asciiDomain is the domain as it is written in the DNS.
 func asciiDomain(domain string) (string, error) {
-	lower := strings.ToLower(domain)
+	if strings.ContainsFunc(domain, alias) {
+		return "", badEmail("the part after the @ holds characters that look like others")
+	}
+	lower := strings.ToLower(norm.NFC.String(domain))
 	ascii, err := idna.Lookup.ToASCII(lower)
-	if err != nil || ascii == "" || len(ascii) > 253 || strings.HasSuffix(ascii, ".") {
+	if err != nil || ascii == "" || len(ascii) > 253 || ascii[0] == '.' || strings.HasSuffix(ascii, ".") {
 		return "", badEmail("the part after the @ is not a domain name")
 	}
 	if strings.Trim(ascii, letters+".-") != "" || strings.Contains(ascii, "..") {
@@ -81,3 +84,7 @@ func asciiDomain(domain string) (string, error) {
 	}
 	return ascii, nil
 }
+
+// alias reports whether Unicode has r for another character's sake only, such
+// as the Kelvin sign, which normalising turns into the letter K.
+func alias(r rune) bool { return norm.NFC.String(string(r)) != string(r) }

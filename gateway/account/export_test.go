@@ -65,3 +65,6 @@ func NewBreached(f *os.File) (*Breached, error) { return newBreached(f) }
 
 // HasherOf returns the hasher of a service.
 func HasherOf(s *Service) *Hasher { return s.hasher }
+
+// ParamsOf returns the cost of a service's new hashes.
+func ParamsOf(s *Service) HashParams { return s.params }
