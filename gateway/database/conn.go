@@ -45,7 +45,8 @@ func (c *conn) statement(ctx context.Context, query string) (statement, error) {
 	return statement{s, false}, nil
 }
 
-// close really closes the connection: its sql.DB keeps none idle.
+// close really closes the connection: its sql.DB keeps none idle. The statements come first: database/sql does not
+// know of those of a single connection, and SQLite keeps a transaction's lock as long as one of its statements lives.
 func (c *conn) close() error {
 	for _, s := range c.stmts {
 		_ = s.Close()
@@ -55,6 +56,9 @@ func (c *conn) close() error {
 
 // discard closes a connection that may be in any state.
 func (c *conn) discard() {
+	for _, s := range c.stmts {
+		_ = s.Close()
+	}
 	_ = c.Raw(func(any) error { return driver.ErrBadConn })
 	_ = c.Close()
 }
@@ -96,7 +100,12 @@ func (l *lane) get(ctx context.Context) (*conn, error) {
 		l.mu.Unlock()
 		return c, nil
 	}
+	closed := l.closed
 	l.mu.Unlock()
+	if closed {
+		<-l.tokens
+		return nil, errClosed
+	}
 	c, err := l.dial(ctx)
 	if err != nil {
 		<-l.tokens

@@ -87,6 +87,14 @@ func ours(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrMissing) || errors.Is(err, ErrConflict)
 }
 
+// outage turns an error of the database's own doings into one that matches a sentinel, whatever it is.
+func outage(doing string, err error) error {
+	if ours(err) {
+		return err
+	}
+	return unavailable(doing, err)
+}
+
 // judge turns a raw error into one that matches a sentinel, or returns it unchanged when it is the caller's own.
 func judge(e engine, doing string, err error) error {
 	if err == nil || ours(err) {

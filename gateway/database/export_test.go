@@ -12,3 +12,6 @@ func OpenWith(ctx context.Context, o Options, registry, practice fs.FS) (*Set, e
 
 // Sweep does now what the janitor does every second.
 func (s *Set) Sweep() { s.sweep() }
+
+// Dir is the state folder.
+func (s *Set) Dir() string { return s.engine.(*sqliteEngine).dir }

@@ -25,7 +25,7 @@ type store struct {
 func openStore(ctx context.Context, e engine, t target, readers int) (*store, error) {
 	o, err := e.open(ctx, t)
 	if err != nil {
-		return nil, judge(e, "opening the "+t.String(), err)
+		return nil, outage("opening the "+t.String(), err)
 	}
 	s := &store{engine: e, target: t, opened: o}
 	s.write = newLane(1, 1, func(ctx context.Context) (*conn, error) { return s.dial(ctx, true) })
@@ -42,12 +42,12 @@ func (s *store) begin(ctx context.Context) error {
 	c, err := s.write.get(ctx)
 	if errors.Is(err, errSchemaOld) {
 		if err := migrate(ctx, s.engine, s.target, s.opened.db); err != nil {
-			return s.judge("migrating", err)
+			return s.outage("migrating", err)
 		}
 		c, err = s.write.get(ctx)
 	}
 	if err != nil {
-		return s.judge("opening", err)
+		return s.outage("opening", err)
 	}
 	s.write.put(c, false)
 	return nil
@@ -76,6 +76,11 @@ func (s *store) judge(doing string, err error) error {
 	return judge(s.engine, doing+" the "+s.target.String(), err)
 }
 
+// outage is judge for what happens outside the caller's function: never the caller's fault.
+func (s *store) outage(doing string, err error) error {
+	return outage(doing+" the "+s.target.String(), err)
+}
+
 // transact runs fn in one transaction and leaves the connection clean whatever happens, a panic of fn included.
 func (s *store) transact(ctx context.Context, l *lane, write bool, fn func(*Tx) error) (err error) {
 	doing := "reading"
@@ -84,15 +89,16 @@ func (s *store) transact(ctx context.Context, l *lane, write bool, fn func(*Tx) 
 	}
 	c, err := l.get(ctx)
 	if err != nil {
-		return s.judge(doing, err)
+		return s.outage(doing, err)
 	}
 	broken := true
 	defer func() { l.put(c, broken) }()
 	if err := c.run(ctx, s.engine.begin(write)); err != nil {
 		broken = s.engine.classify(err) == classBroken || c.rollback() != nil
-		return s.judge(doing, err)
+		return s.outage(doing, err)
 	}
 	tx := &Tx{store: s, conn: c}
+	defer tx.finish() // for a panic of fn
 	ferr := fn(tx)
 	if terr := tx.finish(); ferr == nil {
 		ferr = terr
@@ -107,7 +113,7 @@ func (s *store) transact(ctx context.Context, l *lane, write bool, fn func(*Tx) 
 	// From here the context no longer counts: a commit is carried through, so that its outcome is known.
 	if err := c.run(context.WithoutCancel(ctx), "COMMIT"); err != nil {
 		broken = true
-		return s.judge(doing, unavailable("committing", err))
+		return s.outage(doing, err)
 	}
 	broken = false
 	return nil

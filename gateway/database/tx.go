@@ -3,8 +3,8 @@ package database
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -17,7 +17,8 @@ type Tx struct {
 	store *store
 	conn  *conn
 	open  []cursor
-	fault error // the first failure, or errTxOver
+	spare []*sql.Stmt // prepared for this transaction only
+	fault error       // the first failure, or errTxOver
 }
 
 // cursor is a result set the function may have left open. A prepared statement serves one result set at a time.
@@ -63,8 +64,8 @@ func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 		rows, err = t.conn.QueryContext(ctx, query, args...)
 	} else if stmt, perr := t.prepare(ctx, query); perr != nil {
 		err = perr
-	} else {
-		rows, err = stmt.QueryContext(ctx, args...)
+	} else if rows, err = stmt.QueryContext(ctx, args...); stmt.once {
+		t.spare = append(t.spare, stmt.Stmt) // closed with the transaction: its rows still need it
 	}
 	if err != nil {
 		return nil, t.fail(err)
@@ -73,21 +74,41 @@ func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 	return rows, nil
 }
 
-// QueryRow runs a statement that returns at most one row. Scan must be called on the result: it releases the row, and
-// reports sql.ErrNoRows and every failure.
-func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	if err := t.usable(args); err != nil {
-		return refusedRow(err)
+// QueryRow runs a statement that returns at most one row. Scan the result before the next statement.
+func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
+	rows, err := t.Query(ctx, query, args...)
+	return &Row{tx: t, rows: rows, err: err}
+}
+
+// Row is the result of QueryRow: sql.Row's methods, but a row nobody scanned is released with its transaction. (A
+// statement of SQLite's that is closed under an open row ends the program.)
+type Row struct {
+	tx   *Tx
+	rows *sql.Rows
+	err  error
+}
+
+// Err returns the error of the query, without scanning the row.
+func (r *Row) Err() error { return r.err }
+
+// Scan copies the row's columns into dest and releases it; sql.ErrNoRows when there is none.
+func (r *Row) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
 	}
-	stmt, err := t.prepare(ctx, query)
-	if err != nil {
-		return refusedRow(t.fail(err))
+	found := r.rows.Next()
+	var err error
+	if found {
+		err = r.rows.Scan(dest...)
 	}
-	row := stmt.QueryRowContext(ctx, args...)
-	if err := row.Err(); err != nil {
-		_ = t.fail(err)
+	_ = r.rows.Close()
+	if ferr := r.rows.Err(); ferr != nil {
+		return r.tx.fail(ferr)
 	}
-	return row
+	if !found {
+		return sql.ErrNoRows
+	}
+	return err
 }
 
 // usable refuses the statement of a void or finished transaction, and arguments that would be stored in a form no
@@ -124,18 +145,28 @@ func (t *Tx) finish() error {
 		}
 		_ = c.rows.Close()
 	}
+	for _, s := range t.spare {
+		_ = s.Close()
+	}
 	err := t.fault
-	t.open, t.fault = nil, unavailable("using a transaction", errTxOver)
+	t.open, t.spare, t.fault = nil, nil, unavailable("using a transaction", errTxOver)
 	return err
 }
 
+// isOpen reports whether rows of this statement are still open, forgetting those that are closed on the way.
 func (t *Tx) isOpen(query string) bool {
-	for _, c := range t.open {
-		if c.query == query {
-			return true
+	open := false
+	t.open = slices.DeleteFunc(t.open, func(c cursor) bool {
+		if _, err := c.rows.Columns(); err == nil {
+			open = open || c.query == query
+			return false
 		}
-	}
-	return false
+		if err := c.rows.Err(); err != nil {
+			_ = t.fail(err)
+		}
+		return true
+	})
+	return open
 }
 
 // prepare returns the connection's prepared statement, or a fresh one when the prepared one may still have rows open.
@@ -146,16 +177,3 @@ func (t *Tx) prepare(ctx context.Context, query string) (statement, error) {
 	}
 	return t.conn.statement(ctx, query)
 }
-
-// refusedRow is a row whose Scan fails with cause. database/sql has no constructor for one, but a pool whose connector
-// fails makes it.
-func refusedRow(cause error) *sql.Row {
-	db := sql.OpenDB(refuser{cause})
-	defer db.Close()
-	return db.QueryRow("")
-}
-
-type refuser struct{ cause error }
-
-func (r refuser) Connect(context.Context) (driver.Conn, error) { return nil, r.cause }
-func (r refuser) Driver() driver.Driver                        { return nil }
