@@ -12,7 +12,7 @@ func TestAgentLabelIsWhatPeopleRecognise(t *testing.T) {
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0":                                             "Firefox on Windows",
 		"Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604": "Safari on iOS",
 		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36":                        "Chrome on Linux",
-		"": "Unknown browser",
+		"":                              "Unknown browser",
 		"<script>alert(1)</script>/1.0": "Unknown browser",
 	} {
 		if got := session.AgentLabel(header); got != want {

@@ -1,9 +1,13 @@
 package session_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -309,7 +313,6 @@ func (g *gate) consistent(p policy.PracticeID) {
 	}
 }
 
-
 func changeOf(l *session.Live) bus.Change {
 	return bus.Change{Practice: l.Practice(), Kind: bus.KindSession, Ref: l.ID().String()}
 }
@@ -351,4 +354,22 @@ func newNode(t *testing.T, g *gate) *node {
 	})
 	t.Cleanup(n.stop)
 	return n
+}
+
+// inFiles looks for text in everything under the state folder, write-ahead logs
+// included.
+func (g *gate) inFiles(text string) (found bool) {
+	g.t.Helper()
+	err := filepath.WalkDir(g.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		found = found || bytes.Contains(data, []byte(text))
+		return err
+	})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return found
 }

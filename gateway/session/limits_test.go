@@ -258,7 +258,9 @@ func TestSweepDeletesWhatIsOverAndNothingElse(t *testing.T) {
 func TestSweepGoesByThePolicyInForce(t *testing.T) {
 	longer := limits
 	longer.Idle = time.Hour
-	g := newGate(t, func(o *session.Options) { o.Practices = func() []session.Practice { return []session.Practice{longer} } })
+	g := newGate(t, func(o *session.Options) {
+		o.Practices = func() []session.Practice { return []session.Practice{longer} }
+	})
 	cookie, _ := g.signIn(limits, nurse)
 	g.clock.Advance(30 * time.Minute)
 	if err := g.Sweep(t.Context()); err != nil {

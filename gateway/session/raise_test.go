@@ -91,8 +91,11 @@ func TestReplacedTokenCannotBeRaised(t *testing.T) {
 	stale := other.wantServed(limits, cookie) // the other node does not know yet
 	g.raise(l)
 	for name, try := range map[string]func() error{
-		"here":      func() error { _, _, err := g.Raise(t.Context(), limits, l, policy.AAL2, []string{"otp"}); return err },
-		"elsewhere": func() error { _, _, err := other.Raise(t.Context(), limits, stale, policy.AAL2, []string{"otp"}); return err },
+		"here": func() error { _, _, err := g.Raise(t.Context(), limits, l, policy.AAL2, []string{"otp"}); return err },
+		"elsewhere": func() error {
+			_, _, err := other.Raise(t.Context(), limits, stale, policy.AAL2, []string{"otp"})
+			return err
+		},
 	} {
 		if err := try(); err != session.ErrRotated {
 			t.Errorf("%s: %v, want ErrRotated", name, err)
