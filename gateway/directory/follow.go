@@ -47,9 +47,13 @@ func (d *Directory) OnChange(fn func(policy.PracticeID)) { d.onChange = append(d
 // publish puts newer rows into the index and tells those who asked with OnChange.
 func (d *Directory) publish(rows ...*row) {
 	for _, c := range d.swap(rows) {
-		for _, fn := range d.onChange {
-			fn(c.id)
-		}
+		d.tell(c.id)
+	}
+}
+
+func (d *Directory) tell(id policy.PracticeID) {
+	for _, fn := range d.onChange {
+		fn(id)
 	}
 }
 
@@ -194,6 +198,19 @@ func (d *Directory) retry(ctx context.Context) {
 // because the floor was raised, is Broken from now on: [Directory.CheckPlatform] says before which ones will be. When the
 // registry cannot be read, everything stays as it was. The platform must not be changed afterwards.
 func (d *Directory) SetPlatform(ctx context.Context, platform policy.Platform) error {
+	before := d.All()
+	if err := d.replacePlatform(ctx, platform); err != nil {
+		return fmt.Errorf("reading the practices for the new platform document: %w", err)
+	}
+	for _, p := range before {
+		if d.ByID(p.ID) != p {
+			d.tell(p.ID)
+		}
+	}
+	return nil
+}
+
+func (d *Directory) replacePlatform(ctx context.Context, platform policy.Platform) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if reflect.DeepEqual(d.platform, platform) {
@@ -201,11 +218,11 @@ func (d *Directory) SetPlatform(ctx context.Context, platform policy.Platform) e
 	}
 	old := d.platform
 	d.platform = platform
-	if err := d.rebuild(ctx); err != nil {
+	err := d.rebuild(ctx)
+	if err != nil {
 		d.platform = old
-		return fmt.Errorf("reading the practices for the new platform document: %w", err)
 	}
-	return nil
+	return err
 }
 
 // CheckPlatform says which practices could not be served under that platform document. It changes nothing.

@@ -194,6 +194,8 @@ func TestSamePlatformKeepsWhatIsPrepared(t *testing.T) {
 	n := open(t)
 	apply(t, n, document(t, "harbour", []string{"harbour.localhost"}))
 	p := n.ByID("harbour")
+	var told []policy.PracticeID
+	n.OnChange(func(id policy.PracticeID) { told = append(told, id) })
 	if err := n.SetPlatform(t.Context(), defaultPlatform(t)); err != nil || n.ByID("harbour") != p {
 		t.Errorf("the same platform replaced the practice: %v", err)
 	}
@@ -204,6 +206,9 @@ func TestSamePlatformKeepsWhatIsPrepared(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"10.0.0.2:9000"}, n.ByID("harbour").Upstreams); diff != "" {
 		t.Errorf("the region's new upstreams are not used: %s", diff)
+	}
+	if diff := cmp.Diff([]policy.PracticeID{"harbour"}, told); diff != "" {
+		t.Errorf("OnChange (-want +got):\n%s", diff)
 	}
 }
 

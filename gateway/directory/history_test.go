@@ -1,8 +1,10 @@
 package directory_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,6 +94,8 @@ func TestTamperedHistoryNamesTheFirstBadVersion(t *testing.T) {
 		"tail cut off":        {[]string{`DELETE FROM policy_version WHERE practice = 'harbour' AND version = 4`}, 4},
 		"all taken out":       {[]string{`DELETE FROM policy_version WHERE practice = 'harbour'`}, 1},
 		"older one in force":  {[]string{`UPDATE practice SET version = 3 WHERE practice = 'harbour'`}, 4},
+		"generation of practice raised": {[]string{
+			`UPDATE practice SET generation = 3 WHERE practice = 'harbour'`}, 4},
 		"generation of practice lowered": {[]string{
 			`UPDATE practice SET generation = 1 WHERE practice = 'harbour'`}, 3},
 		"swapped": {[]string{
@@ -116,6 +120,53 @@ func TestTamperedHistoryNamesTheFirstBadVersion(t *testing.T) {
 				t.Errorf("got %v, want version %d", err, c.version)
 			}
 		})
+	}
+}
+
+func TestAlteredVersionIsNotShown(t *testing.T) {
+	n := withHistory(t)
+	sql(t, n, `UPDATE policy_version SET document = replace(document, 'Perth', 'Darwin') WHERE practice = 'harbour' AND version = 2`)
+	_, _, err := n.Version(t.Context(), "harbour", 2)
+	for name, err := range map[string]error{"version": err, "diff": second(n.Diff(t.Context(), "harbour", 1, 2))} {
+		var bad *directory.HistoryError
+		if !errors.As(err, &bad) || bad.Version != 2 {
+			t.Errorf("%s: got %v, want version 2 refused", name, err)
+		}
+	}
+}
+
+// Whoever forges a version with its hash has to forge all after it, and the last hash, which others have kept, changes.
+func TestForgedVersionBreaksTheNextOne(t *testing.T) {
+	for forged, want := range map[int64]int64{1: 2, 2: 3, 3: 4} {
+		n := withHistory(t)
+		if err := n.Forge(t.Context(), "harbour", forged); err != nil {
+			t.Fatal(err)
+		}
+		_, err := n.VerifyHistory(t.Context(), "harbour")
+		var bad *directory.HistoryError
+		if !errors.As(err, &bad) || bad.Version != want {
+			t.Errorf("version %d forged: got %v, want version %d", forged, err, want)
+		}
+	}
+	n := withHistory(t)
+	before, err := n.VerifyHistory(t.Context(), "harbour")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Forge(t.Context(), "harbour", 4); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := n.VerifyHistory(t.Context(), "harbour"); err != nil || after.Hash == before.Hash {
+		t.Errorf("the forged end has the hash of the true one: %v, %v", after, err)
+	}
+}
+
+// The encoding is for ever: hashes that were written years ago are checked with it.
+func TestHashOfAVersionIsWhatItAlwaysWas(t *testing.T) {
+	got := directory.Digest("harbour", 2, 1, 1772438400000000, directory.Author{Who: "operator", Why: "test"}, `{"practice":"harbour"}`,
+		bytes.Repeat([]byte{7}, 32))
+	if want := "0ef0156c48c8823d55616f9330d86d19ce860c98626c490886fd4851b97e4c34"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
@@ -178,4 +229,35 @@ func mentions(problems []directory.Problem, id policy.PracticeID) bool {
 func ExampleHistoryError() {
 	fmt.Println(&directory.HistoryError{Practice: "harbour", Version: 3, Reason: "it was altered"})
 	// Output: the history of practice harbour does not hold from version 3 on: it was altered
+}
+
+func TestDocumentOfAnotherReleaseOfTheGateway(t *testing.T) {
+	for name, c := range map[string]struct {
+		old, new string
+		broken   string // part of the reason; "": it is served
+	}{
+		"older, without a field of today":    {`"binding":{"action":"step_up","device_key":"prefer"},`, ``, ""},
+		"newer, with a field we do not know": {`"practice":"harbour",`, `"practice":"harbour","embargo":true,`, "embargo"},
+		"more than one document":             {`{"practice"`, `{} {"practice"`, "more than one"},
+	} {
+		dir := t.TempDir() + "/state"
+		n := openNode(t, dir, defaultPlatform(t))
+		apply(t, n, document(t, "harbour", []string{"harbour.localhost"}))
+		err := n.Plant(t.Context(), "harbour", func(text string) string {
+			if !strings.Contains(text, c.old) {
+				t.Fatalf("%s: %s is not in %s", name, c.old, text)
+			}
+			return strings.Replace(text, c.old, c.new, 1)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := openNode(t, dir, defaultPlatform(t)).ByHost("harbour.localhost")
+		if p == nil || (p.Broken == "") != (c.broken == "") || !strings.Contains(p.Broken, c.broken) {
+			t.Errorf("%s: got %+v, want broken by %q", name, p, c.broken)
+		}
+		if c.broken == "" && p.Policy.Binding() != (policy.Binding{Action: "step_up", DeviceKey: "prefer"}) {
+			t.Errorf("%s: the default is missing: %+v", name, p.Policy.Binding())
+		}
+	}
 }
