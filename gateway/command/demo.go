@@ -35,16 +35,7 @@ func init() {
 		cmd.Flags().String("listen", "127.0.0.1:8443", "loopback address to serve on")
 		cmd.Flags().String("state", "", "folder to keep the demo in (default: a temporary one)")
 		cmd.Flags().Bool("json", false, "print one line of JSON when it serves")
-		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-			if err := runDemo(cmd); err != nil {
-				var wrong errUsage
-				if errors.As(err, &wrong) {
-					return exitWith(exitUsage, cmd, wrong.error)
-				}
-				return exitWith(exitRefused, cmd, err)
-			}
-			return nil
-		}
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return finish(cmd, runDemo(cmd)) }
 	})
 }
 
