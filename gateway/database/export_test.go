@@ -15,3 +15,19 @@ func (s *Set) Sweep() { s.sweep() }
 
 // Dir is the state folder.
 func (s *Set) Dir() string { return s.engine.(*sqliteEngine).dir }
+
+// Relax turns the practice's writer to synchronous=NORMAL, to measure what FULL costs.
+func Relax(ctx context.Context, d *PracticeDB) error {
+	h, err := d.set.acquire(ctx, d.id)
+	if err != nil {
+		return err
+	}
+	defer d.set.release(h)
+	c, err := h.store.write.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.store.write.put(c, false)
+	_, err = c.ExecContext(ctx, "PRAGMA synchronous=NORMAL")
+	return err
+}

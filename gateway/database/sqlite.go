@@ -60,7 +60,7 @@ func (e *sqliteEngine) path(t target) string {
 }
 
 // connect prepares a pool for the file; it does no I/O. The pool keeps nothing idle: lanes hold the connections.
-func (e *sqliteEngine) connect(file string) (*sql.DB, error) {
+func (e *sqliteEngine) connect(file, synchronous string) (*sql.DB, error) {
 	q := url.Values{
 		"mode":          {"rw"}, // never create: an unknown practice must not come into being by being asked for
 		"_defensive":    {"1"},
@@ -69,7 +69,7 @@ func (e *sqliteEngine) connect(file string) (*sql.DB, error) {
 		"_txlock":       {"immediate"}, // for goose, which begins its transactions through database/sql
 		"_busy_timeout": {"5000"},
 		"_foreign_keys": {"1"},
-		"_synchronous":  {"FULL"},
+		"_synchronous":  {synchronous},
 		"_pragma":       {"trusted_schema(0)", "cache_size(-512)", "journal_size_limit(4194304)"},
 	}
 	dsn := url.URL{Scheme: "file", Path: filepath.ToSlash(file), RawQuery: q.Encode()}
@@ -96,7 +96,7 @@ func (e *sqliteEngine) open(_ context.Context, t target) (*opened, error) {
 	case !info.Mode().IsRegular():
 		return nil, unavailable("finding the file", errors.New("it is not a regular file"))
 	}
-	db, err := e.connect(file)
+	db, err := e.connect(file, "FULL")
 	if err != nil {
 		return nil, unavailable("connecting", err)
 	}

@@ -77,7 +77,7 @@ func (e *sqliteEngine) unmark(t target, doing string) error {
 func (e *sqliteEngine) foldLog(ctx context.Context, file string) error {
 	ctx, cancel := context.WithTimeout(ctx, removePatience)
 	defer cancel()
-	db, err := e.connect(file)
+	db, err := e.connect(file, "FULL")
 	if err != nil {
 		return err
 	}
