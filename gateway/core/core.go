@@ -35,7 +35,6 @@ type Options struct {
 // Core is an open installation. Its parts are safe for concurrent use.
 type Core struct {
 	Now       func() time.Time
-	Log       *slog.Logger
 	DB        *database.Set
 	Vault     *vault.Vault
 	Feed      *bus.Feed
@@ -48,6 +47,7 @@ type Core struct {
 	Audit     *audit.Log
 	Metrics   *Metrics
 
+	log       atomic.Pointer[slog.Logger]
 	aliases   atomic.Pointer[headerAliases]
 	retention atomic.Int64 // of audit events, a time.Duration
 
@@ -75,12 +75,10 @@ func Open(ctx context.Context, o Options) (*Core, error) {
 func OpenTool(ctx context.Context, o Options) (*Core, error) { return open(ctx, o) }
 
 func open(ctx context.Context, o Options) (_ *Core, err error) {
-	c := &Core{Now: o.Now, Log: o.Log, stop: func() {}}
+	c := &Core{Now: o.Now, stop: func() {}}
+	c.SetLog(o.Log)
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
 	}
 	defer func() {
 		if err != nil {
@@ -121,11 +119,22 @@ func (c *Core) openPeople() {
 	c.Streams, c.Flows = c.Sessions.Streams(), c.Sessions.Flows()
 }
 
+// SetLog replaces the log: a config reload brings a new one. nil discards.
+func (c *Core) SetLog(log *slog.Logger) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	c.log.Store(log)
+}
+
+// Log is where operators look. Nothing of a person or a patient is written to it.
+func (c *Core) Log() *slog.Logger { return c.log.Load() }
+
 // run runs one background job until Close.
 func (c *Core) run(ctx context.Context, name string, job func(context.Context) error) {
 	c.running.Go(func() {
 		if err := job(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			c.Log.Error("background job ended", "job", name, "reason", err)
+			c.Log().Error("background job ended", "job", name, "reason", err)
 		}
 	})
 }

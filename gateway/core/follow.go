@@ -24,7 +24,7 @@ func (c *Core) follow() {
 		ctx, cancel := context.WithTimeout(context.Background(), followTimeout)
 		defer cancel()
 		if err := c.Vault.Signing().Reload(ctx); err != nil {
-			c.Log.Error("signing keys could not be read again", "reason", err)
+			c.Log().Error("signing keys could not be read again", "reason", err)
 		}
 	})
 }

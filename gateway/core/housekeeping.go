@@ -28,7 +28,7 @@ func (c *Core) keepHouse(ctx context.Context) error {
 		}
 		for _, p := range c.Directory.All() {
 			if err := c.prune(ctx, p.ID); err != nil && ctx.Err() == nil {
-				c.Log.Error("old records could not be removed", "practice", p.ID, "reason", err)
+				c.Log().Error("old records could not be removed", "practice", p.ID, "reason", err)
 			}
 			if !sleep(ctx, housePause) {
 				return ctx.Err()

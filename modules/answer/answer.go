@@ -50,6 +50,16 @@ func (a *Answers) RefuseBecause(w http.ResponseWriter, r *http.Request, refusal 
 	return WritePage(w, refusal.status, failure(r, x, refusal))
 }
 
+// Undecided answers 503 because a store could not be asked, and raises the alarm: a
+// log line with the cause, which the client never sees, and a metric.
+func (a *Answers) Undecided(w http.ResponseWriter, r *http.Request, cause error) error {
+	if r.Context().Err() == nil {
+		x := exchange.Of(r.Context())
+		a.core.Log().Error("could not decide", "practice", x.Practice.ID, "request", x.ID, "cause", cause)
+	}
+	return a.Refuse(w, r, Undecided)
+}
+
 // SetRetryAfter says when to come back, in whole seconds and at least one.
 func SetRetryAfter(w http.ResponseWriter, after time.Duration) {
 	seconds := max(1, int((after+time.Second-1)/time.Second))

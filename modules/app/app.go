@@ -52,6 +52,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("opening the gateway's state: %w", err)
 	}
 	a.core, a.key = value.(shared).Core, options.State
+	a.core.SetLog(options.Log)
 	if err := a.core.SetPlatform(ctx, options.Platform); err != nil {
 		return fmt.Errorf("applying the platform document: %w", err)
 	}

@@ -51,7 +51,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		// "I could not look" is not "there is none": the cookie stays, nobody is sent to
 		// the sign-in page (THREATS C10).
-		return h.answers.Refuse(w, r, answer.Undecided)
+		return h.answers.Undecided(w, r, err)
 	}
 	if live != nil && h.origin.Check(r) != nil {
 		return h.answers.Refuse(w, r, answer.ForeignOrigin)

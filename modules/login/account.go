@@ -15,7 +15,7 @@ func (v *visit) signedIn() (live *session.Live, err error) {
 	live, err = v.session()
 	switch {
 	case err != nil:
-		return nil, v.refuse(answer.Undecided)
+		return nil, v.undecided(err)
 	case live == nil && answer.IsNavigation(v.r):
 		return nil, v.redirect(answer.LoginURL(v.r))
 	case live == nil:
@@ -38,11 +38,11 @@ func (h *Handler) showAccount(v *visit) error {
 	}
 	person, err := h.core.Accounts.ByID(v.r.Context(), v.id(), live.Person().ID)
 	if err != nil {
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	records, err := h.core.Sessions.List(v.r.Context(), v.x.Sessions(), person.ID)
 	if err != nil {
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	view := page.Account{
 		Base: answer.Base(v.x), Name: person.Name, Email: person.Email, Roles: person.Roles, Now: v.now(),
@@ -84,7 +84,7 @@ func (h *Handler) endSessions(v *visit) error {
 	}
 	records, err := h.core.Sessions.List(v.r.Context(), v.x.Sessions(), live.Person().ID)
 	if err != nil {
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	for _, record := range records {
 		if record.ID != one && !(others && record.ID != live.ID()) {
@@ -93,10 +93,10 @@ func (h *Handler) endSessions(v *visit) error {
 		e := v.event(audit.Session, "ended_by_owner", live.Person().ID)
 		e.Subject = record.ID.String()
 		if err := v.record(e); err != nil {
-			return v.refuse(answer.Undecided)
+			return v.undecided(err)
 		}
 		if _, err := h.core.Sessions.EndByPublicID(v.r.Context(), v.id(), record.ID); err != nil {
-			return v.refuse(answer.Undecided)
+			return v.undecided(err)
 		}
 	}
 	if others {

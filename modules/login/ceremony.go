@@ -9,7 +9,6 @@ import (
 	"clinicgate/gateway/account"
 	"clinicgate/gateway/audit"
 	"clinicgate/gateway/session"
-	"clinicgate/modules/answer"
 	"clinicgate/modules/login/page"
 	"clinicgate/modules/practice"
 	"clinicgate/policy"
@@ -42,7 +41,7 @@ func (h *Handler) afterPassword(v *visit, person account.Person) error {
 	// A right password that opens nothing, for lack of a role: to the outside it looks
 	// like a wrong one.
 	if err := v.record(v.event(audit.SignIn, "refused_"+string(decision.Reason()), person.ID)); err != nil {
-		return v.showSignInAgain(http.StatusServiceUnavailable, page.Unavailable, retryStore)
+		return v.undecided(err)
 	}
 	return v.showSignInAgain(http.StatusUnauthorized, page.WrongDetails, 0)
 }
@@ -55,7 +54,7 @@ func (h *Handler) beginFlow(v *visit, person account.Person, next string) error 
 		User: person.ID, ProvedAt: [4]time.Time{policy.AAL1: v.now()}, AMR: []string{"pwd"}, Return: v.returnPath().String(),
 	})
 	if err != nil {
-		return v.showSignInAgain(http.StatusServiceUnavailable, page.Unavailable, retryStore)
+		return v.undecided(err)
 	}
 	setCookie(v.w, practice.FlowCookie, token.Reveal(), flowLife)
 	return v.redirect(next)
@@ -67,7 +66,7 @@ func (h *Handler) enter(v *visit, person account.Person, proved [4]time.Time, am
 	e := v.event(audit.SignIn, "signed_in", person.ID)
 	e.Detail["amr"] = strings.Join(amr, " ")
 	if err := v.record(e); err != nil {
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	token, _, err := h.core.Sessions.Create(v.r.Context(), v.x.Sessions(), session.SignIn{
 		User: person.ID, ProvedAt: proved, AMR: amr, Agent: v.r.UserAgent(), Addr: v.x.Client,
@@ -76,7 +75,7 @@ func (h *Handler) enter(v *visit, person account.Person, proved [4]time.Time, am
 	case errors.Is(err, session.ErrRefused):
 		return v.redirect("/.gate/login")
 	case err != nil:
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	h.endOldSession(v)
 	setSessionCookie(v.w, token.Reveal())
@@ -95,7 +94,7 @@ func (h *Handler) endOldSession(v *visit) {
 		return
 	}
 	if err := h.core.Sessions.End(v.r.Context(), live); err != nil {
-		h.core.Log.Warn("a replaced session could not be ended", "practice", v.id(), "session", live.ID())
+		h.core.Log().Warn("a replaced session could not be ended", "practice", v.id(), "session", live.ID())
 	}
 }
 
@@ -104,7 +103,7 @@ func (h *Handler) endOldSession(v *visit) {
 func (h *Handler) rememberDevice(v *visit, person string) {
 	token, err := h.core.Accounts.RememberDevice(v.r.Context(), v.id(), person, v.x.Cookies.Device)
 	if err != nil {
-		h.core.Log.Warn("a device could not be remembered", "practice", v.id())
+		h.core.Log().Warn("a device could not be remembered", "practice", v.id())
 		return
 	}
 	setCookie(v.w, practice.DeviceCookie, token, deviceLife)

@@ -78,7 +78,7 @@ func (v *visit) noApplicant(err error) error {
 		}
 		return v.redirect("/.gate/login" + rd + "&expired=1")
 	}
-	return v.refuse(answer.Undecided)
+	return v.undecided(err)
 }
 
 // showCode is GET /.gate/login/totp.
@@ -128,7 +128,7 @@ func (h *Handler) checkCode(v *visit) error {
 	}
 	attempt, err := v.attempt(limit.KindTOTP, a.person.Email)
 	if err != nil {
-		return v.showCodePage(a, http.StatusServiceUnavailable, page.Unavailable, retryStore)
+		return v.undecided(err)
 	}
 	if verdict := h.core.Limits.Take(v.r.Context(), attempt); !verdict.Allowed() {
 		v.noteLimited(verdict)
@@ -139,7 +139,7 @@ func (h *Handler) checkCode(v *visit) error {
 	case errors.Is(err, account.ErrRefused):
 		return h.codeRefused(v, a)
 	case err != nil:
-		return v.showCodePage(a, http.StatusServiceUnavailable, page.Unavailable, retryStore)
+		return v.undecided(err)
 	}
 	h.core.Limits.Succeeded(v.r.Context(), attempt)
 	return h.proveSecondFactor(v, a, v.returnTo(a).String())
@@ -149,7 +149,7 @@ func (h *Handler) checkCode(v *visit) error {
 func (h *Handler) codeRefused(v *visit, a applicant) error {
 	h.core.Metrics.SignIns.WithLabelValues("code_refused").Inc()
 	if err := v.record(v.event(audit.SecondFactor, "code_refused", a.person.ID)); err != nil {
-		return v.showCodePage(a, http.StatusServiceUnavailable, page.Unavailable, retryStore)
+		return v.undecided(err)
 	}
 	return v.showCodePage(a, http.StatusUnauthorized, page.WrongCode, 0)
 }
@@ -165,7 +165,7 @@ func (h *Handler) proveSecondFactor(v *visit, a applicant, where string) error {
 	case errors.Is(err, session.ErrNone):
 		return v.noApplicant(errExpired)
 	case err != nil:
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	proved := flow.ProvedAt
 	proved[policy.AAL2] = v.now()
@@ -177,14 +177,14 @@ func (h *Handler) raise(v *visit, a applicant, where string) error {
 	e := v.event(audit.SecondFactor, "stepped_up", a.person.ID)
 	e.Subject = a.live.ID().String()
 	if err := v.record(e); err != nil {
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	token, _, err := h.core.Sessions.Raise(v.r.Context(), v.x.Sessions(), a.live, policy.AAL2, []string{"otp", "mfa"})
 	switch {
 	case errors.Is(err, session.ErrRotated), errors.Is(err, session.ErrNone):
 		return v.redirect(where) // another tab was faster: its cookie is in the browser already
 	case err != nil:
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	setSessionCookie(v.w, token.Reveal())
 	return v.redirect(where)

@@ -73,7 +73,7 @@ func (v *visit) ceremony(a applicant) string {
 func (v *visit) showEnrolmentPage(a applicant, status int, problem page.Problem, after time.Duration) error {
 	enrolment, err := v.h.core.Accounts.BeginTOTP(v.r.Context(), v.id(), a.person.ID, v.policy().Name(), v.ceremony(a))
 	if err != nil {
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	if after > 0 {
 		answer.SetRetryAfter(v.w, after)
@@ -111,25 +111,25 @@ func (h *Handler) confirmEnrolment(v *visit) error {
 	}
 	attempt, err := v.attempt(limit.KindTOTP, a.person.Email)
 	if err != nil {
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	if verdict := h.core.Limits.Take(v.r.Context(), attempt); !verdict.Allowed() {
 		v.noteLimited(verdict)
 		return v.showEnrolmentPage(a, http.StatusTooManyRequests, page.TooManyTries, verdict.RetryAfter())
 	}
 	if err := v.record(v.event(audit.SecondFactor, "enrolment_tried", a.person.ID)); err != nil {
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	err = h.core.Accounts.ConfirmTOTP(v.r.Context(), v.id(), a.person.ID, code)
 	switch {
 	case errors.Is(err, account.ErrRefused), errors.Is(err, account.ErrNoEnrolment):
 		return v.showEnrolmentPage(a, http.StatusUnauthorized, page.WrongCode, 0)
 	case err != nil:
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	h.core.Limits.Succeeded(v.r.Context(), attempt)
 	if err := v.record(v.event(audit.SecondFactor, "enrolled", a.person.ID)); err != nil {
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	return h.proveSecondFactor(v, a, v.returnTo(a).String())
 }

@@ -33,7 +33,7 @@ func (h *Handler) whoAmI(v *visit) error {
 	live, err := v.session()
 	switch {
 	case err != nil:
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	case live == nil:
 		return v.refuse(answer.SignInNeeded)
 	}

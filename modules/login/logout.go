@@ -14,7 +14,7 @@ import (
 func (h *Handler) showLogout(v *visit) error {
 	live, err := v.session()
 	if err != nil {
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	if live == nil {
 		return v.redirect("/.gate/login")
@@ -29,16 +29,16 @@ func (h *Handler) showLogout(v *visit) error {
 func (h *Handler) logout(v *visit) error {
 	live, err := v.session()
 	if err != nil {
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	}
 	if live != nil {
 		e := v.event(audit.SignOut, "signed_out", live.Person().ID)
 		e.Subject = live.ID().String()
 		if err := v.record(e); err != nil {
-			return v.refuse(answer.Undecided)
+			return v.undecided(err)
 		}
 		if err := h.core.Sessions.End(v.r.Context(), live); err != nil {
-			return v.refuse(answer.Undecided)
+			return v.undecided(err)
 		}
 	}
 	dropCookie(v.w, practice.SessionCookie)

@@ -23,7 +23,7 @@ func (h *Handler) showSignIn(v *visit) error {
 	live, err := v.session()
 	switch {
 	case err != nil:
-		return v.refuse(answer.Undecided)
+		return v.undecided(err)
 	case live != nil && v.policy().Baseline(live.Subject(), v.request()).Allowed():
 		return v.redirect(v.returnPath().String())
 	}
@@ -73,7 +73,7 @@ func (h *Handler) signIn(v *visit) error {
 	}
 	attempt, err := v.attempt(limit.KindPassword, email)
 	if err != nil {
-		return v.showSignInAgain(http.StatusServiceUnavailable, page.Unavailable, retryStore)
+		return v.undecided(err)
 	}
 	if verdict := h.core.Limits.Take(v.r.Context(), attempt); !verdict.Allowed() {
 		v.noteLimited(verdict)
@@ -84,24 +84,21 @@ func (h *Handler) signIn(v *visit) error {
 	case errors.Is(err, account.ErrRefused):
 		h.core.Metrics.SignIns.WithLabelValues("refused").Inc()
 		if err := v.record(v.event(audit.SignIn, "password_refused", "")); err != nil {
-			return v.showSignInAgain(http.StatusServiceUnavailable, page.Unavailable, retryStore)
+			return v.undecided(err)
 		}
 		return v.showSignInAgain(http.StatusUnauthorized, page.WrongDetails, 0)
 	case errors.Is(err, account.ErrBusy):
 		h.core.Limits.Return(v.r.Context(), attempt)
 		return v.showSignInAgain(http.StatusServiceUnavailable, page.Busy, retryBusy)
 	case err != nil:
-		return v.showSignInAgain(http.StatusServiceUnavailable, page.Unavailable, retryStore)
+		return v.undecided(err)
 	}
 	h.core.Limits.Succeeded(v.r.Context(), attempt)
 	return h.afterPassword(v, person)
 }
 
-// How long people are asked to wait when a store or the hash queue is in the way.
-const (
-	retryStore = 10 * time.Second
-	retryBusy  = 3 * time.Second
-)
+// retryBusy is how long people are asked to wait when the hash queue is full.
+const retryBusy = 3 * time.Second
 
 // attempt is what the budgets are taken for. A browser that this account has signed
 // in from before draws on budgets of its own (THREATS L2).

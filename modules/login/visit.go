@@ -36,6 +36,10 @@ func (v *visit) now() time.Time         { return v.h.core.Now() }
 // refuse answers with a refusal.
 func (v *visit) refuse(refusal *answer.Refusal) error { return v.h.answers.Refuse(v.w, v.r, refusal) }
 
+// undecided answers when a store could not be asked: 503, never "no" and never "yes"
+// (THREATS C10).
+func (v *visit) undecided(cause error) error { return v.h.answers.Undecided(v.w, v.r, cause) }
+
 // show renders a page.
 func (v *visit) show(status int, view page.Page) error { return answer.WritePage(v.w, status, view) }
 
