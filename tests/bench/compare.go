@@ -12,7 +12,7 @@ import (
 
 // burstTime is one side's turn. Long against the scheduler's slices and the garbage collector's rounds, short
 // against what else a machine does.
-const burstTime = 250 * time.Millisecond
+const burstTime = 150 * time.Millisecond
 
 // contender is one front under load.
 type contender struct {

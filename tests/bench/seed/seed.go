@@ -60,6 +60,9 @@ func Create(ctx context.Context, dir string) (*Installation, error) {
 // Close closes the databases.
 func (i *Installation) Close() error { return i.core.Close() }
 
+// Core is the open installation.
+func (i *Installation) Core() *core.Core { return i.core }
+
 // Files are what the Caddyfile's clinicgate block names.
 func (i *Installation) Files() core.Files { return i.files }
 
@@ -110,16 +113,9 @@ func Practices(doc policy.Document, n int, domain string) []policy.Document {
 
 // Add makes a person with a random password, and with an authenticator app if enrolled says so.
 func (i *Installation) Add(ctx context.Context, id policy.PracticeID, email, role string, enrolled bool) (Person, error) {
-	p := Person{Email: email, Password: random()}
-	added, err := i.core.Accounts.Add(ctx, id, account.NewPerson{
-		Email: email, Name: "Benchmark", Roles: []string{role}, Password: vault.NewSecret(p.Password),
-	})
-	if err != nil {
+	p, err := i.add(ctx, id, Person{Email: email, Password: random()}, role)
+	if err != nil || !enrolled {
 		return p, err
-	}
-	p.ID = added.ID
-	if !enrolled {
-		return p, nil
 	}
 	enrolment, err := i.core.Accounts.BeginTOTP(ctx, id, p.ID, "Benchmark", "")
 	if err != nil {
@@ -132,6 +128,15 @@ func (i *Installation) Add(ctx context.Context, id policy.PracticeID, email, rol
 		return p, err
 	}
 	return p, i.core.Accounts.ConfirmTOTP(ctx, id, p.ID, code)
+}
+
+// add stores a person, with a password if there is one.
+func (i *Installation) add(ctx context.Context, id policy.PracticeID, p Person, role string) (Person, error) {
+	added, err := i.core.Accounts.Add(ctx, id, account.NewPerson{
+		Email: p.Email, Name: "Benchmark", Roles: []string{role}, Password: vault.NewSecret(p.Password),
+	})
+	p.ID = added.ID
+	return p, err
 }
 
 // random is a password nobody guesses.
