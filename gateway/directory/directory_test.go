@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,6 +218,29 @@ func TestSlotKeepsOneValuePerTypeUntilThePolicyChanges(t *testing.T) {
 	apply(t, n, document(t, "harbour", []string{"harbour.localhost"}, "timezone: Australia/Perth"))
 	if directory.SlotOf[one](n.ByID("harbour")).Load() != nil {
 		t.Error("what was prepared for the old policy is used with the new one")
+	}
+}
+
+func TestSlotIsTheSameForAllWhoAskAtOnce(t *testing.T) {
+	type prepared struct{ _ int }
+	const rounds, askers = 20_000, 2
+	var practices [rounds]directory.Practice
+	var slots [askers][rounds]*directory.Slot[prepared]
+	var arrived atomic.Int64
+	var wg sync.WaitGroup
+	for i := range askers {
+		wg.Go(func() {
+			for round := range practices {
+				for arrived.Add(1); arrived.Load() < int64((round+1)*askers); { // so close together that they collide
+					runtime.Gosched()
+				}
+				slots[i][round] = directory.SlotOf[prepared](&practices[round])
+			}
+		})
+	}
+	wg.Wait()
+	if slots[0] != slots[1] {
+		t.Error("two slots of one type: what one request stores, another does not find")
 	}
 }
 

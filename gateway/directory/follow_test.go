@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"clinicgate/gateway/bus"
+	"clinicgate/gateway/database"
 	"clinicgate/gateway/directory"
 	"clinicgate/policy"
 )
@@ -136,6 +137,34 @@ func TestChangeThatCouldNotBeReadIsReadLater(t *testing.T) {
 	}
 	if err := b.Reload(t.Context(), "banksia"); err != nil || b.ByID("harbour").Version != 2 {
 		t.Errorf("the change was forgotten: %v", err)
+	}
+}
+
+// A commit that fails at its very end may have been kept: the practice is read anew whoever asks next.
+func TestPracticeIsReadAnewAfterAFailedCommit(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	a := openNode(t, dir, defaultPlatform(t))
+	apply(t, a, document(t, "harbour", []string{"harbour.localhost"}))
+	apply(t, a, document(t, "banksia", []string{"banksia.localhost"}))
+	b := openNode(t, dir, defaultPlatform(t))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	changed := document(t, "harbour", []string{"harbour.localhost"}, "timezone: Asia/Tokyo")
+	if _, err := b.Apply(gone, changed, operator, false); !errors.Is(err, database.ErrUnavailable) {
+		t.Fatalf("got %v, want database.ErrUnavailable", err)
+	}
+	if err := b.Suspend(gone, "banksia", operator); !errors.Is(err, database.ErrUnavailable) {
+		t.Fatalf("got %v, want database.ErrUnavailable", err)
+	}
+	apply(t, a, changed)
+	if err := a.Suspend(t.Context(), "banksia", operator); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Reload(t.Context(), "wattle"); err != nil {
+		t.Fatal(err)
+	}
+	if b.ByID("harbour").Version != 2 || !b.ByID("banksia").Suspended {
+		t.Error("the practices were not read anew")
 	}
 }
 

@@ -149,6 +149,14 @@ func TestForgedVersionBreaksTheNextOne(t *testing.T) {
 		}
 	}
 	n := withHistory(t)
+	if err := n.Plant(t.Context(), "harbour", strings.ToUpper); err != nil { // without a link to it
+		t.Fatal(err)
+	}
+	var bad *directory.HistoryError
+	if _, err := n.VerifyHistory(t.Context(), "harbour"); !errors.As(err, &bad) || bad.Version != 2 {
+		t.Errorf("version 1 replaced: got %v, want version 2", err)
+	}
+	n = withHistory(t)
 	before, err := n.VerifyHistory(t.Context(), "harbour")
 	if err != nil {
 		t.Fatal(err)

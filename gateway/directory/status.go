@@ -67,7 +67,7 @@ func (d *Directory) Resume(ctx context.Context, id policy.PracticeID, by Author)
 // Remove takes the practice away and frees its hosts. Its history stays; the id can be applied again, as a new generation.
 func (d *Directory) Remove(ctx context.Context, id policy.PracticeID, by Author) error {
 	return d.changeState(ctx, "removing", id, by, func(s *state) bool {
-		s.Suspended, s.Removed = false, d.now().UnixMicro()
+		s.Removed = d.now().UnixMicro()
 		return true
 	})
 }
