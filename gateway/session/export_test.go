@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"net/netip"
 
 	"clinicgate/gateway/database"
 	"clinicgate/policy"
@@ -70,3 +71,17 @@ const (
 
 // NewID makes a public id.
 func NewID() ID { return newID() }
+
+// Enter puts a session into the cache as a load does, for measuring.
+func (m *Manager) Enter(p Practice, t Token, person Person, agent string) {
+	c := m.cell(p.ID)
+	c.remember(p)
+	now := m.now()
+	in := SignIn{User: person.ID, AMR: []string{"pwd", "otp", "mfa"}, Agent: agent, Addr: netip.MustParseAddr("2001:db8::7")}
+	in.ProvedAt[policy.AAL1], in.ProvedAt[policy.AAL2] = now, now
+	r := in.row(p.ID, t, now)
+	c.mu.Lock()
+	_, victim := c.attach(r, reading{c.snapshot(person), now.UnixMicro()}, now.UnixMicro())
+	c.mu.Unlock()
+	release(victim)
+}
