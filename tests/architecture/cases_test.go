@@ -64,8 +64,8 @@ func violations() map[string]example {
 			"policy/x_test.go:5: t.Skip: a test runs or is deleted"},
 		"skipped in a helper": {"tests/harness/x.go", testFile + "func need(tb testing.TB) { tb.SkipNow() }\n", noSkips,
 			"tests/harness/x.go:5: tb.SkipNow: a test runs or is deleted"},
-		"short tests": {"policy/x_test.go", testFile + "var short = testing.Short()\n", noSkips,
-			"policy/x_test.go:5: testing.Short: a test runs or is deleted"},
+		"short tests": {"policy/x_test.go", testFile + "func TestX(t *testing.T) {\n\tif testing.Short() {\n\t\treturn\n\t}\n}\n", noSkips,
+			"policy/x_test.go:6: a return when testing.Short: a test runs or is deleted"},
 		"test left out of the build": {"policy/x_test.go", "//go:build ignore\n\npackage p\n", noSkips,
 			"policy/x_test.go:1: the file is left out by //go:build ignore: a test runs or is deleted"},
 		"hidden files embedded": {"gateway/demo/x.go", "package p\n\n//go:embed all:pages\nvar x int\n", embedded,
@@ -94,6 +94,7 @@ func accepted() map[string]example {
 		"a default clock":  {path: "gateway/session/x.go", source: "package p\n\nimport \"time\"\n\nvar now = time.Now\n"},
 		"500 lines":        {path: "policy/x.go", source: "package p\n" + strings.Repeat("\n", 499)},
 		"100 lines":        {path: "policy/x.go", source: "package p\n\nfunc run() {" + strings.Repeat("\n", 99) + "}\n"},
+		"fewer rounds":     {path: "policy/x_test.go", source: testFile + "func TestX(t *testing.T) {\n\tif testing.Short() {\n\t\trounds = 3\n\t}\n}\n"},
 		"another Skip":     {path: "gateway/audit/x.go", source: "package p\n\nfunc run(d decoder) { d.Skip() }\n"},
 	}
 }

@@ -62,12 +62,12 @@ func noSkips(f *file) (violations []string) {
 		return violations
 	}
 	ast.Inspect(f.ast, func(n ast.Node) bool {
+		if branch, ok := n.(*ast.IfStmt); ok && leavesWhenShort(branch) {
+			tell(branch, "a return when testing.Short")
+		}
 		call, ok := n.(*ast.CallExpr)
 		if !ok {
 			return true
-		}
-		if isSelector(call.Fun, "testing", "Short") {
-			tell(call, "testing.Short")
 		}
 		for _, name := range []string{"Skip", "Skipf", "SkipNow"} {
 			for _, receiver := range []string{"t", "b", "f", "tb", "rt"} {
@@ -79,6 +79,22 @@ func noSkips(f *file) (violations []string) {
 		return true
 	})
 	return violations
+}
+
+// leavesWhenShort tells a test that does nothing when -short is given from one that does the same fewer times.
+func leavesWhenShort(branch *ast.IfStmt) bool {
+	short, leaves := false, false
+	ast.Inspect(branch.Cond, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		short = short || ok && isSelector(call.Fun, "testing", "Short")
+		return true
+	})
+	ast.Inspect(branch.Body, func(n ast.Node) bool {
+		_, ok := n.(*ast.ReturnStmt)
+		leaves = leaves || ok
+		return true
+	})
+	return short && leaves
 }
 
 var sentence = regexp.MustCompile(`(?s)^(Package|Command) (\S+) .*[.:](\s|$)`)
