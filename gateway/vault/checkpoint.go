@@ -35,19 +35,12 @@ func (v *Vault) CheckpointKey(ctx context.Context, id policy.PracticeID) (note.S
 	if err != nil {
 		return nil, nil, fmt.Errorf("deriving the checkpoint key of practice %s: %w", id, err)
 	}
-	// The private text is the public one with the seed in the public key's place.
-	named, _, _ := cutLast(vkey, "+")
-	private := base64.StdEncoding.EncodeToString(append([]byte{algEd25519}, seed...))
-	signer, err := note.NewSigner("PRIVATE+KEY+" + named + "+" + private)
+	// The private text is the public one, name+hash+key, with the seed in the key's place.
+	parts := strings.SplitN(vkey, "+", 3)
+	parts[len(parts)-1] = base64.StdEncoding.EncodeToString(append([]byte{algEd25519}, seed...))
+	signer, err := note.NewSigner("PRIVATE+KEY+" + strings.Join(parts, "+"))
 	if err != nil {
 		return nil, nil, fmt.Errorf("deriving the checkpoint key of practice %s: not usable", id) // never quotes the key
 	}
 	return signer, verifier, nil
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }
