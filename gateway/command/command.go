@@ -83,7 +83,7 @@ func polish(cmd *cobra.Command) {
 	})
 	check := cmd.Args
 	if check == nil {
-		check = cobra.NoArgs
+		check = atMost(0)
 	}
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
@@ -93,6 +93,29 @@ func polish(cmd *cobra.Command) {
 	}
 	for _, sub := range cmd.Commands() {
 		polish(sub)
+	}
+}
+
+// one is for a command that is about one thing, such as "the id of a practice".
+func one(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch len(args) {
+		case 0:
+			return fmt.Errorf("%s needs %s", cmd.CommandPath(), what)
+		case 1:
+			return nil
+		}
+		return fmt.Errorf("%s takes %s and nothing else: %.40q is too much", cmd.CommandPath(), what, args[1])
+	}
+}
+
+// atMost is for a command that takes up to n arguments.
+func atMost(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > n {
+			return fmt.Errorf("%s does not take %.40q", cmd.CommandPath(), args[n])
+		}
+		return nil
 	}
 }
 

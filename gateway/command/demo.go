@@ -31,7 +31,7 @@ func init() {
 	register("demo", "Try the gateway: four practices, a small backend, nothing to set up", func(cmd *cobra.Command) {
 		cmd.Long = "Starts the gateway with a database, a certificate authority and a small clinical backend of its own.\n" +
 			"Nothing is installed; without --state nothing is kept. Ctrl-C ends it."
-		cmd.Args = cobra.NoArgs
+		cmd.Args = atMost(0)
 		cmd.Flags().String("listen", "127.0.0.1:8443", "loopback address to serve on")
 		cmd.Flags().String("state", "", "folder to keep the demo in (default: a temporary one)")
 		cmd.Flags().Bool("json", false, "print one line of JSON when it serves")

@@ -28,7 +28,7 @@ func init() {
 		cmd.Example = "  gateway health --config /etc/clinicgate/Caddyfile\n" +
 			"  gateway health --url https://harbour.example/.gate/health"
 		stateFlags(cmd)
-		cmd.Args = cobra.NoArgs
+		cmd.Args = atMost(0)
 		cmd.Flags().String("url", "", "ask this address, which must answer 200, instead of the admin socket")
 		cmd.Flags().String("ca", "", "with --url: file with the certificate authority to trust (default: the system's)")
 		cmd.Flags().Duration("timeout", 5*time.Second, "how long to wait for the answer")

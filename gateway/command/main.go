@@ -9,12 +9,16 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 )
 
 // Main runs the program. It does what Caddy's Main does, with a first page of help that
 // shows the gateway's commands, and with exit code 2 for a command that does not exist.
 func Main() {
+	if caddy.CustomBinaryName == "" {
+		caddy.CustomBinaryName = "gateway"
+	}
 	if code, done := firstPage(os.Args[1:], os.Stdout, os.Stderr); done {
 		exit(code)
 		return

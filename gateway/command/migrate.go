@@ -13,7 +13,7 @@ func init() {
 		cmd.Long = "Brings the registry and every practice's database to the schema of this version. The gateway does the same\n" +
 			"by itself when it opens a database; after an upgrade this does it for all at once, before the morning."
 		stateFlags(cmd)
-		cmd.Args = cobra.NoArgs
+		cmd.Args = atMost(0)
 		cmd.RunE = on(migrateAll)
 	})
 }

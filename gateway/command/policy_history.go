@@ -54,7 +54,7 @@ func showHistory(ctx context.Context, c *call) error {
 
 func policyDiff() *cobra.Command {
 	return &cobra.Command{
-		Use: "diff [V1 [V2]]", Short: "Show what changed from one version to another", Args: cobra.MaximumNArgs(2),
+		Use: "diff [V1 [V2]]", Short: "Show what changed from one version to another", Args: atMost(2),
 		Long: "Shows what changed from version V1 to V2; without V2 to the version in force, without both in the last\n" +
 			"change. Version 0 is the empty document.",
 		RunE: on(showDiff, "practice"),

@@ -179,13 +179,13 @@ func (c *call) apply(ctx context.Context, docs []policy.Document, planned []dire
 }
 
 func (c *call) applyEvent(r directory.Result) audit.Event {
-	action := "policy_applied"
-	if r.Created {
-		action = "practice_created"
-	}
-	e := c.event(audit.Policy, action, string(r.Practice))
+	e := c.event(audit.Policy, "policy_applied", string(r.Practice))
 	e.Detail["version"] = strconv.FormatInt(r.Version, 10)
 	e.Detail["changes"] = strings.ReplaceAll(r.Diff, "\n", "; ")
+	if r.Created {
+		e.Action = "practice_created"
+		delete(e.Detail, "changes") // the whole document, which the registry keeps
+	}
 	return e
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +17,7 @@ import (
 
 func practiceRemove() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "remove ID", Short: "Take a practice away: its people, sessions and log are put aside", Args: cobra.ExactArgs(1),
+		Use: "remove ID", Short: "Take a practice away: its people, sessions and log are put aside", Args: one("the id of a practice"),
 		Long: "Stops serving the practice, frees its hosts, and moves its database to the folder \"removed\" of the state.\n" +
 			"The history of its policy stays. The id can be used again, for a practice that begins empty.",
 		RunE: on(removePractice),
@@ -38,13 +39,26 @@ func removePractice(ctx context.Context, c *call) error {
 	if err := c.confirm(ctx, question, string(id)); err != nil {
 		return err
 	}
-	err = c.recorded(ctx, id, c.event(audit.Policy, "practice_removed", string(id)), func() error {
+	remove := func() error {
 		return c.Directory.Remove(ctx, id, directory.Author{Who: actor(), Why: text(c.cmd, "reason")})
-	})
+	}
+	kept, err := c.hasDatabase(ctx, id)
+	switch {
+	case err != nil:
+	case kept:
+		err = c.recorded(ctx, id, c.event(audit.Policy, "practice_removed", string(id)), remove)
+	default: // its database is lost, and with it the log; the registry keeps who and why
+		err = remove()
+	}
 	if err != nil {
 		return err
 	}
 	return c.putAside(ctx, id)
+}
+
+func (c *call) hasDatabase(ctx context.Context, id policy.PracticeID) (bool, error) {
+	ids, err := c.DB.Practices(ctx)
+	return slices.Contains(ids, id), err
 }
 
 // finishRemoval completes a removal that was interrupted after the practice had left the
@@ -58,14 +72,11 @@ func (c *call) finishRemoval(ctx context.Context, id policy.PracticeID) error {
 	if err != nil {
 		return err
 	}
-	left, err := c.DB.Practices(ctx)
-	if err != nil {
-		return err
-	}
-	for _, practice := range left {
-		if practice == id {
-			return c.putAside(ctx, id)
+	if left, err := c.hasDatabase(ctx, id); err != nil || left {
+		if err != nil {
+			return err
 		}
+		return c.putAside(ctx, id)
 	}
 	if err := c.Audit.Forget(ctx, id); err != nil {
 		return err

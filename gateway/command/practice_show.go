@@ -16,7 +16,7 @@ import (
 
 func practiceShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show one practice, also a removed one", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show one practice, also a removed one", Args: one("the id of a practice"),
 		RunE: on(func(ctx context.Context, c *call) error {
 			v, p, err := c.status(ctx, c.args[0])
 			if err != nil {
@@ -56,7 +56,7 @@ func (c *call) status(ctx context.Context, name string) (practiceView, *director
 
 func practiceExport() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "export ID", Short: "Write a practice's policy, to be changed and applied again", Args: cobra.ExactArgs(1),
+		Use: "export ID", Short: "Write a practice's policy, to be changed and applied again", Args: one("the id of a practice"),
 		Long: "Writes the policy in force as YAML (with --json as JSON). `gateway practice apply` takes either back.",
 		RunE: on(func(ctx context.Context, c *call) error {
 			p, err := c.named(c.args[0])

@@ -14,7 +14,7 @@ import (
 
 func practiceSuspend() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "suspend ID", Short: "Stop serving a practice: nobody is let in, live sessions stop", Args: cobra.ExactArgs(1),
+		Use: "suspend ID", Short: "Stop serving a practice: nobody is let in, live sessions stop", Args: one("the id of a practice"),
 		RunE: on(func(ctx context.Context, c *call) error {
 			return c.switchPractice(ctx, true, "practice_suspended", "suspended", c.Directory.Suspend)
 		}),
@@ -25,7 +25,7 @@ func practiceSuspend() *cobra.Command {
 
 func practiceResume() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "resume ID", Short: "Serve a suspended practice again", Args: cobra.ExactArgs(1),
+		Use: "resume ID", Short: "Serve a suspended practice again", Args: one("the id of a practice"),
 		RunE: on(func(ctx context.Context, c *call) error {
 			return c.switchPractice(ctx, false, "practice_resumed", "served", c.Directory.Resume)
 		}),

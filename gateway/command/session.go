@@ -117,7 +117,7 @@ func printSessions(w io.Writer, views []sessionView, p *directory.Practice, more
 
 func sessionRevoke() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "revoke ID | --user PERSON | --all", Short: "End a session, a person's sessions, or all of a practice", Args: cobra.MaximumNArgs(1),
+		Use: "revoke ID | --user PERSON | --all", Short: "End a session, a person's sessions, or all of a practice", Args: atMost(1),
 		RunE: on(revokeSessions, "practice"),
 	}
 	cmd.Flags().String("user", "", "all sessions of this person: e-mail address or id")

@@ -14,7 +14,7 @@ import (
 
 func userRoles() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "roles PERSON --role ROLE…", Short: "Replace a person's roles; live sessions follow within a second", Args: cobra.ExactArgs(1),
+		Use: "roles PERSON --role ROLE…", Short: "Replace a person's roles; live sessions follow within a second", Args: one("a person: their e-mail address or id"),
 		RunE: on(func(ctx context.Context, c *call) error {
 			p, err := c.usable()
 			if err != nil {
@@ -38,7 +38,7 @@ func userRoles() *cobra.Command {
 
 func userPassword() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "password PERSON", Short: "Give a person a new password and end their sessions", Args: cobra.ExactArgs(1),
+		Use: "password PERSON", Short: "Give a person a new password and end their sessions", Args: one("a person: their e-mail address or id"),
 		Long: "Gives a person a new password, from --password-file or asked for twice. Whoever knew the old one is\n" +
 			"signed out: all sessions of the person end.",
 		RunE: on(func(ctx context.Context, c *call) error {
@@ -73,7 +73,7 @@ func userPassword() *cobra.Command {
 
 func userDisable() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "disable PERSON", Short: "Shut a person out; their sessions end within a second", Args: cobra.ExactArgs(1),
+		Use: "disable PERSON", Short: "Shut a person out; their sessions end within a second", Args: one("a person: their e-mail address or id"),
 		RunE: on(func(ctx context.Context, c *call) error {
 			return c.changePerson(ctx, audit.Person, "person_disabled", nil, func(p *directory.Practice, who account.Person) error {
 				return c.Accounts.SetDisabled(ctx, p.ID, who.ID, true, c.overrides()...)
@@ -87,7 +87,7 @@ func userDisable() *cobra.Command {
 
 func userEnable() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "enable PERSON", Short: "Let a person in again", Args: cobra.ExactArgs(1),
+		Use: "enable PERSON", Short: "Let a person in again", Args: one("a person: their e-mail address or id"),
 		RunE: on(func(ctx context.Context, c *call) error {
 			return c.changePerson(ctx, audit.Person, "person_enabled", nil, func(p *directory.Practice, who account.Person) error {
 				return c.Accounts.SetDisabled(ctx, p.ID, who.ID, false)
@@ -100,7 +100,7 @@ func userEnable() *cobra.Command {
 
 func userResetFactors() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "reset-factors PERSON", Short: "Remove the authenticator app of a person who lost their phone", Args: cobra.ExactArgs(1),
+		Use: "reset-factors PERSON", Short: "Remove the authenticator app of a person who lost their phone", Args: one("a person: their e-mail address or id"),
 		Long: "Removes the authenticator app and the known devices. Where the policy asks for a second factor, the\n" +
 			"person must set up a new one before they reach anything.",
 		RunE: on(func(ctx context.Context, c *call) error {

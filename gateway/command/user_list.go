@@ -44,7 +44,7 @@ func printPeople(w io.Writer, views []personView) {
 
 func userShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show PERSON", Short: "Show one person", Args: cobra.ExactArgs(1),
+		Use: "show PERSON", Short: "Show one person", Args: one("a person: their e-mail address or id"),
 		RunE: on(func(ctx context.Context, c *call) error {
 			p, err := c.practice()
 			if err != nil {
