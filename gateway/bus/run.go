@@ -53,8 +53,8 @@ func (f *Feed) poll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if s.last < f.seen || s.pruned > f.seen {
-			// The registry is an older one, or rows went that this node has not seen.
+		if s.last < f.seen || s.pruned > f.seen || (s.last > f.seen && len(changes) == 0) {
+			// The registry is an older one, or rows are gone that this node has not seen.
 			f.seen = s.last
 			f.deliver(Change{Seq: s.last, At: start.UTC(), Kind: KindAll})
 		} else {
