@@ -16,7 +16,7 @@ import (
 // Sessions subscribe by themselves.
 func (c *Core) follow() {
 	c.Feed.Subscribe(c.Directory.Follow)
-	c.Feed.Subscribe(c.cutSuspended)
+	c.Directory.OnChange(c.cutUnserved)
 	c.Feed.Subscribe(func(change bus.Change) {
 		if change.Kind != bus.KindKeys && change.Kind != bus.KindAll {
 			return
@@ -31,14 +31,11 @@ func (c *Core) follow() {
 
 const followTimeout = 10 * time.Second
 
-// cutSuspended cuts the open streams of a practice that is not served any more
-// (THREATS Z3). The directory has taken the change by then.
-func (c *Core) cutSuspended(change bus.Change) {
-	if change.Kind != bus.KindPractice || change.Practice == "" {
-		return
-	}
-	if p := c.Directory.ByID(change.Practice); p == nil || p.Suspended {
-		c.Streams.CutPractice(change.Practice)
+// cutUnserved cuts the open streams of a practice that is not served any more, from
+// wherever the directory learned of it (THREATS Z3).
+func (c *Core) cutUnserved(id policy.PracticeID) {
+	if p := c.Directory.ByID(id); p == nil || p.Suspended || p.Broken != "" {
+		c.Streams.CutPractice(id)
 	}
 }
 
