@@ -46,6 +46,9 @@ type turn struct {
 // begin collects what the transaction needs from outside the practice's database:
 // the key, and the newest head that this process or the registry has seen.
 func (l *Log) begin(ctx context.Context, id policy.PracticeID) (*turn, error) {
+	if err := l.exists(ctx, id); err != nil {
+		return nil, err
+	}
 	signer, verifier, err := l.keys.CheckpointKey(ctx, id)
 	if err != nil {
 		return nil, unavailable("reading the audit key", err)
@@ -76,6 +79,17 @@ func (l *Log) begin(ctx context.Context, id policy.PracticeID) (*turn, error) {
 		s.known = seen
 	}
 	return s, nil
+}
+
+// exists fails for a practice without a database before a key is made for it.
+func (l *Log) exists(ctx context.Context, id policy.PracticeID) error {
+	l.mu.Lock()
+	known := l.heads[id] != nil
+	l.mu.Unlock()
+	if known {
+		return nil
+	}
+	return l.db.Practice(id).Read(ctx, func(*database.Tx) error { return nil })
 }
 
 func (l *Log) remember(id policy.PracticeID, change func(*memory)) {

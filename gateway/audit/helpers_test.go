@@ -125,6 +125,16 @@ func (b *bench) add(n int) {
 	}
 }
 
+// addPlain appends n events without a request id.
+func (b *bench) addPlain(n int) {
+	b.t.Helper()
+	for range n {
+		e := event("password_accepted")
+		e.Request = ""
+		b.append(e)
+	}
+}
+
 // addMany appends n events at once.
 func (b *bench) addMany(n int) {
 	b.t.Helper()

@@ -29,9 +29,19 @@ func Queued(l *Log, id policy.PracticeID) int {
 	return 0
 }
 
+// Remembered is how many practices l keeps something about.
+func Remembered(l *Log) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.writers) + len(l.heads) + len(l.dirty) + len(l.drops) + l.folds.len()
+}
+
 // Idle reports whether l has no goroutine and remembers no queue.
 func Idle(l *Log) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.keeping && len(l.writers) == 0
 }
+
+// Cancelled reports whether Close has given up waiting, or is done.
+func Cancelled(l *Log) bool { return l.ctx.Err() != nil }

@@ -184,8 +184,9 @@ func TestNoteForAnUnknownPracticeLeavesNothingBehind(t *testing.T) {
 	if got := b.log.Dropped(); got != 1000 {
 		t.Errorf("Dropped = %d, want 1000", got)
 	}
-	b.close()
-	b.open()
+	if n := audit.Remembered(b.log); n != 0 {
+		t.Errorf("%d things remembered of practices that do not exist", n)
+	}
 }
 
 func TestNoteRefusesWhatIsNoEvent(t *testing.T) {

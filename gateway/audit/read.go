@@ -18,9 +18,10 @@ const MaxTail = 10_000
 // pages nothing is held open, however slow the reader is.
 const pageSize = 500
 
-// ErrForeign is matched when a practice's database holds another practice's record. It
-// is never returned to anybody; Verify names the row.
-var ErrForeign = errors.New("the audit log holds a record of another practice")
+// ErrForeign is matched when a practice's database holds another practice's record: the
+// record is shown to nobody, and Verify names the row. Also when AppendTx is given a
+// transaction on another practice's database.
+var ErrForeign = errors.New("the audit record belongs to another practice")
 
 // Range limits what is read by time. The zero Range is everything.
 type Range struct {

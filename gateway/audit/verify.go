@@ -27,6 +27,9 @@ const progressEvery = 4096
 // The error says that the log could not be read (database.ErrMissing,
 // database.ErrUnavailable). A log that was read and is bad is a Report, not an error.
 func (l *Log) Verify(ctx context.Context, id policy.PracticeID, progress func(done, total int64)) (Report, error) {
+	if err := l.exists(ctx, id); err != nil {
+		return Report{Practice: id}, unavailable("verifying the audit log", err)
+	}
 	_, verifier, err := l.keys.CheckpointKey(ctx, id)
 	if err != nil {
 		return Report{Practice: id}, unavailable("reading the audit key", err)

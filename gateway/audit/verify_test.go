@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func TestVerifyNamesTheFirstBadRow(t *testing.T) {
 		{"actor altered", []string{`UPDATE audit_event SET actor = 'x' WHERE seq = 10`}, audit.Altered, 10},
 		{"subject altered", []string{`UPDATE audit_event SET subject = '' WHERE seq = 4`}, audit.Altered, 4},
 		{"address altered", []string{`UPDATE audit_event SET addr = '203.0.113.8' WHERE seq = 4`}, audit.Altered, 4},
-		{"request altered", []string{`UPDATE audit_event SET request = 'x' WHERE seq = 4`}, audit.Altered, 4},
+		{"request altered", []string{`UPDATE audit_event SET request = '5' WHERE seq = 4`}, audit.Altered, 4},
 		{"detail altered", []string{`UPDATE audit_event SET detail = '{"method":"passkey"}' WHERE seq = 4`}, audit.Altered, 4},
 		{"detail spelled another way", []string{`UPDATE audit_event SET detail = '{"method": "password"}' WHERE seq = 4`}, audit.Altered, 4},
 		{"detail with a key twice", []string{`UPDATE audit_event SET detail = '{"method":"x","method":"password"}' WHERE seq = 4`}, audit.Altered, 4},
@@ -76,6 +77,9 @@ func TestVerifyNamesTheFirstBadRow(t *testing.T) {
 		{"practice altered", []string{`UPDATE audit_event SET practice = 'acacia' WHERE seq = 4`}, audit.Foreign, 4},
 		{"previous hash altered", []string{`UPDATE audit_event SET prev = zeroblob(32) WHERE seq = 4`}, audit.Altered, 4},
 		{"hash altered", []string{`UPDATE audit_event SET hash = zeroblob(32) WHERE seq = 4`}, audit.Altered, 4},
+		{"an empty text made a blob", []string{`UPDATE audit_event SET request = x'20' WHERE seq = 4`}, audit.Altered, 4},
+		{"an empty text made null", []string{`CREATE TABLE t AS SELECT * FROM audit_event`, `UPDATE t SET request = NULL WHERE seq = 4`,
+			`DROP TABLE audit_event`, `ALTER TABLE t RENAME TO audit_event`}, audit.Altered, 4},
 		{"text made a blob", []string{`UPDATE audit_event SET actor = CAST(actor AS BLOB) WHERE seq = 4`}, audit.Altered, 4},
 		{"a value of 50 MB", []string{`UPDATE audit_event SET detail = '{"method":"' || hex(zeroblob(25000000)) || '"}' WHERE seq = 4`}, audit.Altered, 4},
 		{"first row deleted", []string{`DELETE FROM audit_event WHERE seq = 1`}, audit.Missing, 1},
@@ -101,7 +105,7 @@ func TestVerifyNamesTheFirstBadRow(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			b := newBench(t)
-			b.add(10)
+			b.addPlain(10)
 			b.tamper(b.file(harbour), row.tamper...)
 			b.wantBad(row.kind, row.at)
 		})
@@ -161,6 +165,57 @@ func TestVerifyFindsTheLastRowReplacedByARecomputedOne(t *testing.T) {
 	b.wantBad(audit.Rewritten, 1)
 }
 
+// TestVerifyNeedsNeitherCopyNorHeadAlone: a recomputed chain is found by the signed head
+// when the registry's copy is gone, and by the copy when the head is.
+func TestVerifyNeedsNeitherCopyNorHeadAlone(t *testing.T) {
+	for _, row := range []struct{ name, registry, practice string }{
+		{"copy removed", `DELETE FROM audit_head`, `DELETE FROM audit_checkpoint`},
+		{"head removed", `UPDATE audit_head SET size = size`, `DELETE FROM audit_head`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBench(t)
+			b.add(10)
+			b.tamper(b.file(harbour), `UPDATE audit_event SET actor = 'somebody else' WHERE seq = 6`, row.practice)
+			b.edit(b.registry(), row.registry)
+			reseal(b, 6)
+			r := b.verify()
+			if !slices.ContainsFunc(r.Findings, func(f audit.Finding) bool { return f.Kind == audit.Rewritten && f.Row == 1 && f.To == 10 }) {
+				t.Fatalf("findings = %+v, want rows 1 to 10 rewritten", r.Findings)
+			}
+			if gone := len(r.Warnings) == 1; gone != (row.name == "copy removed") {
+				t.Errorf("warnings = %q", r.Warnings)
+			}
+		})
+	}
+}
+
+func TestVerifyFindsANewBeginning(t *testing.T) {
+	b := newBench(t)
+	b.add(3)
+	b.tamper(b.file(harbour), `UPDATE audit_event SET prev = zeroblob(32) WHERE seq = 1`)
+	reseal(b, 1)
+	b.wantBad(audit.Rewritten, 1)
+	if first := b.verify().Findings[0]; !strings.Contains(first.Sentence, "where the log begins") {
+		t.Errorf("first finding = %+v", first)
+	}
+}
+
+func TestDamageToTheHeadIsRecorded(t *testing.T) {
+	for want, tamper := range map[string]string{
+		"head_missing": `DELETE FROM audit_head`, "head_forged": `UPDATE audit_head SET note = 'x'`,
+	} {
+		b := newBench(t)
+		b.add(3)
+		b.tamper(b.file(harbour), tamper)
+		b.add(1)
+		list := b.tail(2)
+		if list[0].Action != "audit_log_damaged" || list[0].Detail["reason"] != want || list[0].Detail["goes_on_at"] != "4" {
+			t.Errorf("%s: the log says %+v", want, list[0].Event)
+		}
+		b.wantIntact(5)
+	}
+}
+
 func TestVerifyFindsAHeadSignedWithAnotherKey(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -206,8 +261,10 @@ func TestVerifyFindsAForgedHourlyCheckpoint(t *testing.T) {
 	b.clock.add(time.Hour)
 	b.add(3)
 	b.wantIntact(6)
-	b.tamper(b.file(harbour), `UPDATE audit_checkpoint SET note = replace(note, 'T08', 'T07')`)
-	b.wantBad(audit.CheckpointForged, 3)
+	for _, forged := range []string{`replace(note, 'T08', 'T07')`, `''`, `x'00'`, `hex(zeroblob(9999))`} {
+		b.tamper(b.file(harbour), `UPDATE audit_checkpoint SET note = `+forged)
+		b.wantBad(audit.CheckpointForged, 3)
+	}
 }
 
 func TestVerifyFindsAnOlderCopyOfTheFile(t *testing.T) {

@@ -51,8 +51,10 @@ func (l *Log) Append(ctx context.Context, id policy.PracticeID, e Event) error {
 }
 
 // AppendTx records events inside a write transaction of the practice's own database, so
-// that a change and its record are one: both are there or neither. After the caller's
-// commit it must call after; the registry's copy of the head depends on it.
+// that a change and its record are one: both are there or neither. When the transaction
+// has committed, and only then, the caller calls after; the registry's copy of the head
+// depends on it. Called without a commit it would make the log believe that records were
+// removed.
 func (l *Log) AppendTx(ctx context.Context, tx *database.Tx, id policy.PracticeID, events ...Event) (after func(), err error) {
 	list := make([]stamped, 0, len(events))
 	for _, e := range events {
@@ -65,6 +67,9 @@ func (l *Log) AppendTx(ctx context.Context, tx *database.Tx, id policy.PracticeI
 	if l.isClosed() {
 		return nil, ErrClosed
 	}
+	if err := ownTx(ctx, tx, id); err != nil {
+		return nil, err
+	}
 	s, err := l.begin(ctx, id)
 	if err != nil {
 		return nil, err
@@ -75,6 +80,19 @@ func (l *Log) AppendTx(ctx context.Context, tx *database.Tx, id policy.PracticeI
 		return nil, unavailable("recording an audit event", err)
 	}
 	return func() { l.committed(s, head, len(list)) }, nil
+}
+
+// ownTx refuses a transaction on any database but the practice's own: one practice's
+// events must never come to stand in another's log (THREATS T6).
+func ownTx(ctx context.Context, tx *database.Tx, id policy.PracticeID) error {
+	var owner string
+	if err := tx.QueryRow(ctx, `SELECT owner FROM meta WHERE id = 1`).Scan(&owner); err != nil {
+		return unavailable("recording an audit event", err)
+	}
+	if owner != "practice:"+string(id) {
+		return unavailable("recording an audit event of "+string(id), ErrForeign)
+	}
+	return nil
 }
 
 // States of a job, so that exactly one of writer and caller decides about it.
