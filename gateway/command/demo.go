@@ -176,7 +176,6 @@ func demoCaddyfile(state, host, port string) string {
 		output stderr
 		level WARN
 	}
-	metrics
 	clinicgate {
 		state "%[1]s"
 	}

@@ -73,8 +73,13 @@ func applyPractices(ctx context.Context, c *call) error {
 func (c *call) readDocuments(files []string) ([]policy.Document, error) {
 	var docs []policy.Document
 	var failures []error
+	of := make(map[policy.PracticeID]string)
 	for _, file := range files {
 		doc, err := c.readDocument(file)
+		if before := of[doc.Practice]; err == nil && before != "" {
+			err = fmt.Errorf("%s: practice: %s is another document of practice %s: leave one of them out", file, before, doc.Practice)
+		}
+		of[doc.Practice] = file
 		if err != nil {
 			failures = append(failures, err)
 			continue
