@@ -1,0 +1,26 @@
+package boundary_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"clinicgate/tests/boundary/rig"
+	"clinicgate/tests/harness"
+)
+
+// withPublicEcho makes /api/echo of acacia public, once.
+func withPublicEcho(t *testing.T) *harness.Gateway {
+	t.Helper()
+	publicEcho.Do(func() {
+		document := rig.Document(t, "acacia",
+			"{path: /booking/*, public: true}", "{path: /api/echo, public: true}",
+			"127.0.0.1:9000", strings.TrimPrefix(gate.Backend, "http://"))
+		rig.Apply(t, gate, document, func() bool {
+			return rig.Send(t, gate, rig.Request{Host: rig.Host(gate, "acacia")}).Status == 200
+		})
+	})
+	return gate
+}
+
+var publicEcho sync.Once

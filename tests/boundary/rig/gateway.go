@@ -1,0 +1,218 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"clinicgate/gateway/demo/backend"
+	"clinicgate/tests/harness"
+)
+
+// Config is a Caddyfile of a test's own.
+type Config struct {
+	Servers string // lines of `servers`
+	Site    string // lines beside practice_gateway
+	Gateway string // lines of practice_gateway
+	// Documents are the policies that differ from the examples; none: harbour and acacia.
+	Documents []string
+	// JSON edits the adapted config before it runs.
+	JSON func(config map[string]any)
+}
+
+// Run starts the gateway with a config of its own, with the demo's practices and
+// people, and with a demo backend for the practices that c names. It is stopped with
+// the test.
+func Run(t testing.TB, c Config) *harness.Gateway {
+	t.Helper()
+	demo := harness.Start(t)
+	demo.Stop()
+	server, err := backend.Serve(t.Context(), "127.0.0.1:0", backend.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	demo.Backend = server.URL()
+	documents := c.Documents
+	if documents == nil {
+		documents = []string{Document(t, "harbour"), Document(t, "acacia")}
+	}
+	for _, document := range documents {
+		upstream := strings.TrimPrefix(demo.Backend, "http://")
+		Apply(t, demo, strings.Replace(document, "127.0.0.1:9000", upstream, 1), func() bool { return true })
+	}
+	host, port, err := net.SplitHostPort(demo.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	caddyfile := filepath.Join(folder, "Caddyfile")
+	write(t, caddyfile, c.caddyfile(demo.State, folder, host, port))
+	adapted, stderr, code := harness.Run(t, "", "adapt", "--config", caddyfile)
+	if code != 0 {
+		t.Fatalf("adapting the Caddyfile: %s", stderr)
+	}
+	var config map[string]any
+	if err := json.Unmarshal([]byte(adapted), &config); err != nil {
+		t.Fatalf("reading the adapted config: %v", err)
+	}
+	if c.JSON != nil {
+		c.JSON(config)
+	}
+	edited, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "config.json")
+	write(t, file, string(edited))
+	start(t, demo, file)
+	return demo
+}
+
+func (c Config) caddyfile(state, folder, host, port string) string {
+	return fmt.Sprintf(`{
+	admin "unix/%[2]s/admin.sock|0600"
+	persist_config off
+	skip_install_trust
+	auto_https disable_redirects
+	https_port %[4]s
+	storage file_system "%[1]s/caddy"
+	on_demand_tls {
+		permission practice
+	}
+	servers {
+		strict_sni_host on
+		0rtt off
+		%[5]s
+	}
+	log {
+		output stderr
+		level WARN
+	}
+	clinicgate {
+		state "%[1]s"
+	}
+}
+https:// {
+	bind %[3]s
+	tls {
+		issuer internal
+		on_demand
+	}
+	practice_gateway {
+		%[7]s
+	}
+	%[6]s
+}
+`, state, folder, host, port, c.Servers, c.Site, c.Gateway)
+}
+
+func write(t testing.TB, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start runs the binary and waits until it takes connections.
+func start(t testing.TB, g *harness.Gateway, file string) {
+	t.Helper()
+	command := exec.Command(harness.Binary(t), "run", "--config", file)
+	log := new(log)
+	command.Stderr = log
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = command.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		_ = command.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(wait):
+			_ = command.Process.Kill()
+			<-ended
+		}
+		if t.Failed() {
+			t.Logf("the gateway's log:\n%s", log)
+		}
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", g.Addr)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case <-ended:
+			t.Fatalf("the gateway ended: %s", log)
+		case <-ctx.Done():
+			t.Fatalf("the gateway does not serve: %s", log)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// log is a bytes.Buffer for two goroutines.
+type log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// Apply makes a document the policy of its practice and waits until the gateway
+// lives by it: it answers ask with another status than 421, or as until says.
+func Apply(t testing.TB, g *harness.Gateway, document string, until func() bool) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "practice.yaml")
+	write(t, file, document)
+	if _, stderr, code := g.Run(t, "practice", "apply", "-f", file); code != 0 {
+		t.Fatalf("applying the document: %s", stderr)
+	}
+	for deadline := time.Now().Add(wait); !until(); {
+		if time.Now().After(deadline) {
+			t.Fatal("the new policy does not come into force")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// Document is harbour's example with other lines: replaced maps old text to new.
+func Document(t testing.TB, name string, replaced ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(harness.Root(), "config", "examples", name+".yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(replaced); i += 2 {
+		if !strings.Contains(string(text), replaced[i]) {
+			t.Fatalf("%s.yaml has no %q", name, replaced[i])
+		}
+	}
+	return strings.NewReplacer(replaced...).Replace(string(text))
+}
