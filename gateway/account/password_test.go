@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"clinicgate/gateway/account"
+	"clinicgate/gateway/database"
 	"clinicgate/gateway/vault"
 )
 
@@ -211,6 +212,16 @@ func TestDecoysCostWhatPeopleCost(t *testing.T) {
 	if olds < 2800 || olds > 3200 {
 		t.Errorf("%d of 4000 decoys have the old cost, want about 3000", olds)
 	}
+	third := account.HashParams{MemoryKiB: 256, Passes: 3, Lanes: 1}
+	seen := map[account.HashParams]int{}
+	for _, p := range account.DecoyCosts(map[account.HashParams]int64{old: 10, current: 10, third: 10}, emails, tiny) {
+		seen[p]++
+	}
+	for p, n := range seen {
+		if n < 1200 || n > 1470 {
+			t.Errorf("%d of 4000 decoys cost %v, want about a third", n, p)
+		}
+	}
 	if got := account.DecoyCosts(nil, emails[:1], current); got[0] != current {
 		t.Errorf("in an empty practice the cost is %v, want %v", got[0], current)
 	}
@@ -278,9 +289,29 @@ func TestStolenHashOpensNothingElse(t *testing.T) {
 	k.exec(`UPDATE password SET phc = (SELECT phc FROM password WHERE person = $1) WHERE person = $2`, attacker.ID, victim.ID)
 	_, err := k.check(victim.Email, goodPass)
 	wantErr(t, "the attacker's hash in the victim's row", err, account.ErrRefused)
+	k.moveToAcacia(attacker)
+	_, err = k.CheckPassword(t.Context(), acacia, attacker.Email, vault.NewSecret(goodPass))
+	wantErr(t, "the same hash for the same person at another practice", err, account.ErrRefused)
 	if account.PHCMatches(k.text(`SELECT phc FROM password WHERE person = $1`, attacker.ID), goodPass) {
 		t.Error("the hash can be guessed without the pepper")
 	}
+}
+
+// moveToAcacia copies a person and their hash as somebody with both files could.
+func (k *kit) moveToAcacia(p account.Person) {
+	k.t.Helper()
+	ctx := k.t.Context()
+	hash := k.text(`SELECT phc FROM password WHERE person = $1`, p.ID)
+	must(k.t, k.opts.DB.Practice(acacia).Write(ctx, func(tx *database.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO person (practice, id, email, name, disabled_at, grace_until, created_at, changed_at)
+			VALUES ('acacia', $1, $2, 'Moved', 0, 0, 1, 1)`, p.ID, p.Email)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO password (practice, person, phc, cost, version, changed_at)
+			VALUES ('acacia', $1, $2, 'm=64,t=1,p=1', 'x', 1)`, p.ID, hash)
+		return err
+	}))
 }
 
 func TestConcurrentSignIns(t *testing.T) {

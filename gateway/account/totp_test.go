@@ -326,6 +326,18 @@ func TestRFC6238Vectors(t *testing.T) {
 	}
 }
 
+// Two steps in a row that happen to have one code: it counts as the earlier's,
+// so that having been used for that one it is not accepted for the next.
+func TestCodeOfTwoStepsCountsAsTheEarlier(t *testing.T) {
+	const earlier = 50424280 // the RFC's secret has the code 070562 at this step and the next
+	for _, now := range []int64{earlier, earlier + 1} {
+		step, ok := account.MatchStep([]byte("12345678901234567890"), "070562", time.Unix(now*30, 0))
+		if !ok || step != earlier {
+			t.Errorf("at step %d: got step %d, %v; want %d", now, step, ok, earlier)
+		}
+	}
+}
+
 func TestCodeSpelling(t *testing.T) {
 	for typed, want := range map[string]bool{
 		"123456": true, "123 456": true, " 123456 ": true, "12 34 56": true, "123\u00a0456": true, "123\t456": true,
