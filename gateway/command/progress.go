@@ -41,7 +41,9 @@ func (p *progress) at(done, total int64) {
 		p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(p.label),
 			progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
 	}
-	p.bar.ChangeMax64(total)
+	if p.bar.GetMax64() != total {
+		p.bar.ChangeMax64(total)
+	}
 	_ = p.bar.Set64(min(done, total)) // a bar that cannot be drawn must not stop the work
 }
 
