@@ -9,10 +9,7 @@ import (
 	"github.com/ulule/limiter/v3"
 
 	"clinicgate/gateway/limit"
-	"clinicgate/policy"
 )
-
-type practiceID = policy.PracticeID
 
 // brokenStore fails as a Redis that is away does: with the zero Context, which
 // reads as "allowed".
