@@ -19,6 +19,8 @@ type engine interface {
 	create(ctx context.Context, t target) error
 	// remove takes the database out of service everywhere, also in other processes, and keeps it under a dated name.
 	remove(ctx context.Context, t target, stamp int64) error
+	// backup copies the database, in one consistent state, to the folder dir.
+	backup(ctx context.Context, t target, dir string) error
 	// list returns the practices that have a database, in order.
 	list(ctx context.Context) ([]policy.PracticeID, error)
 	// setup makes a new connection ready (per-connection settings).

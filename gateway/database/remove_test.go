@@ -110,6 +110,38 @@ func TestRemovalWaitsForOtherProcessesAndStopsThem(t *testing.T) {
 	}
 }
 
+func TestNoTransactionBeginsDuringARemoval(t *testing.T) {
+	s := openSet(t, database.Options{})
+	if err := put2(t, s, "harbour"); err != nil {
+		t.Fatal(err)
+	}
+	inside, leave := make(chan struct{}), make(chan struct{})
+	running, removed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		running <- s.Practice("harbour").Write(context.Background(), func(*database.Tx) error {
+			close(inside)
+			<-leave
+			return nil
+		})
+	}()
+	<-inside
+	go func() { removed <- s.Remove(context.Background(), "harbour") }()
+	noop := func(*database.Tx) error { return nil }
+	for { // until the removal has begun; it cannot end before leave
+		err := s.Practice("harbour").Read(t.Context(), noop)
+		if errors.Is(err, database.ErrMissing) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(leave)
+	if err := errors.Join(<-running, <-removed); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRemovalBrokenOffCanBeRunAgain(t *testing.T) {
 	s := openSet(t, database.Options{})
 	if err := put2(t, s, "harbour"); err != nil {

@@ -58,15 +58,14 @@ func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 	if err := t.usable(args); err != nil {
 		return nil, err
 	}
-	var rows *sql.Rows
-	var err error
-	if t.isOpen(query) {
-		rows, err = t.conn.QueryContext(ctx, query, args...)
-	} else if stmt, perr := t.prepare(ctx, query); perr != nil {
-		err = perr
-	} else if rows, err = stmt.QueryContext(ctx, args...); stmt.once {
-		t.spare = append(t.spare, stmt.Stmt) // closed with the transaction: its rows still need it
+	stmt, err := t.prepare(ctx, query)
+	if err != nil {
+		return nil, t.fail(err)
 	}
+	if stmt.once {
+		t.spare = append(t.spare, stmt.Stmt) // closed with the transaction: its rows need it until then
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, t.fail(err)
 	}
