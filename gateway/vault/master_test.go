@@ -135,6 +135,7 @@ func TestRewrapKeepsWhatIsSealedAndLocksTheOldKeyOut(t *testing.T) {
 	if _, err := running.Practice(t.Context(), "banksia"); !errors.Is(err, vault.ErrWrongMaster) {
 		t.Errorf("a running node makes a key under the old one: got %v, want ErrWrongMaster", err)
 	}
+	keysOf(t, s.vault, "wattle") // who made the change goes on at once
 	if err := os.Rename(fresh, s.file); err != nil {
 		t.Fatal(err)
 	}
