@@ -18,10 +18,10 @@ func init() { httpcaddyfile.RegisterGlobalOption("clinicgate", parseGlobal) }
 //		platform   FILE    # empty: platform.yaml in state, else built-in defaults
 //	}
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next() // the option's name
 	if existing != nil {
 		return nil, d.Err("clinicgate stands twice among the global options: merge the two blocks")
 	}
-	d.Next() // the option's name
 	if d.NextArg() {
 		return nil, d.Errf("clinicgate takes a block, not %q", d.Val())
 	}
