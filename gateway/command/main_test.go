@@ -28,8 +28,10 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	if template != "" {
-		_ = os.RemoveAll(template)
+	for _, folder := range []string{template, built} {
+		if folder != "" {
+			_ = os.RemoveAll(folder)
+		}
 	}
 	os.Exit(code)
 }
