@@ -35,6 +35,9 @@ type report interface {
 var sections = []section{
 	{"proxy", "CPU of a signed-in request over bare reverse_proxy, h1 and h2", []string{"wrk", "h2load"}, runProxy},
 	{"noise", "the same with bare against bare: how far the method is off", []string{"wrk", "h2load"}, runNoise},
+	{"decide", "policy.Decide and the session look-up: time and allocations", nil, runDecide},
+	{"signin", "sign-ins a second, and 500 at once: memory, and the latency of others", []string{"wrk"}, runSignin},
+	{"scale", "10 to 10,000 practices, 1,000 and 1,000,000 sessions: start-up, memory and CPU", []string{"wrk"}, runScale},
 	{"peers", "nginx, and Apache with mod_auth_openidc, over bare reverse_proxy", []string{"wrk", "h2load", "nginx", "apache2"}, runPeers},
 }
 

@@ -47,7 +47,7 @@ func (s *Stage) StartBackend(ctx context.Context) (*Backend, error) {
 	program, err := exec.LookPath("nginx")
 	if err == nil {
 		b.Kind = "nginx"
-		conf, err := s.write("backend/nginx.conf", nginxHead(s.Dir+"/backend", "off")+fmt.Sprintf(`
+		conf, err := s.Write("backend/nginx.conf", nginxHead(s.Dir+"/backend", "off")+fmt.Sprintf(`
 	server {
 		listen %s;
 		default_type text/plain;

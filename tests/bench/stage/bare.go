@@ -12,7 +12,7 @@ func (s *Stage) StartBare(ctx context.Context, name, backend string) (*Process, 
 	if err != nil {
 		return nil, err
 	}
-	file, err := s.write(name+".caddyfile", fmt.Sprintf(`{
+	file, err := s.Write(name+".caddyfile", fmt.Sprintf(`{
 	admin off
 	auto_https disable_redirects
 	default_bind 127.0.0.1

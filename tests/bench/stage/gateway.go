@@ -33,7 +33,7 @@ type Gateway struct {
 // caddyfile is the production set-up with everything on. Only where it keeps things and which port it has differ; the
 // certificate is the benchmark's, so that all fronts do the same TLS work.
 const caddyfile = `{
-	admin off
+	admin "unix/%[8]s|0600"
 	persist_config off
 	skip_install_trust
 	auto_https disable_redirects
@@ -43,7 +43,6 @@ const caddyfile = `{
 		strict_sni_host on
 		0rtt off
 	}
-	metrics
 	clinicgate {
 		state "%[3]s"
 		master_key "%[4]s"
@@ -100,8 +99,9 @@ func (s *Stage) RunGateway(ctx context.Context, name string, files core.Files) (
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(addr)
-	file, err := s.write(name+".caddyfile",
-		fmt.Sprintf(caddyfile, port, s.Dir, files.State, files.MasterKey, files.Platform, s.Cert, s.Key))
+	file, err := s.Write(name+".caddyfile",
+		fmt.Sprintf(caddyfile, port, s.Dir, files.State, files.MasterKey, files.Platform, s.Cert, s.Key,
+			filepath.Join(s.Dir, name+".sock")))
 	if err != nil {
 		return nil, fmt.Errorf("writing the Caddyfile of %s: %w", name, err)
 	}

@@ -19,7 +19,7 @@ func (s *Stage) StartNginx(ctx context.Context, backend string) (*Process, error
 	if err != nil {
 		return nil, err
 	}
-	conf, err := s.write("front/nginx.conf", nginxHead(s.Dir+"/front", "on")+fmt.Sprintf(`
+	conf, err := s.Write("front/nginx.conf", nginxHead(s.Dir+"/front", "on")+fmt.Sprintf(`
 	upstream backend { server %s; keepalive 64; keepalive_requests 1000000000; }
 	server {
 		listen %s ssl http2;
@@ -108,7 +108,7 @@ OIDCRemoteUserClaim email
 </Location>
 ProxyPass / http://%[10]s/ keepalive=On
 `, Host, addr, s.Dir, s.Cert, s.Key, op.Issuer, op.ClientID, op.ClientSecret, "https://"+net.JoinHostPort(Host, port)+"/oidc/callback", backend)
-	conf, err := s.write("apache.conf", b.String())
+	conf, err := s.Write("apache.conf", b.String())
 	if err != nil {
 		return nil, fmt.Errorf("writing Apache's configuration: %w", err)
 	}

@@ -2,12 +2,12 @@ package stage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,8 +16,15 @@ import (
 	"clinicgate/tests/bench/seed"
 )
 
-// ErrBusy says that the gateway answered 503 or 429: it has more sign-ins than it takes on.
-var ErrBusy = errors.New("the gateway is busy")
+// Busy is the error of a sign-in that was answered 503 or 429: the gateway has more of them than it takes on.
+type Busy struct {
+	Status     int
+	RetryAfter time.Duration // what the gateway asked for, at least a second
+}
+
+func (b Busy) Error() string {
+	return fmt.Sprintf("status %d, try again in %v", b.Status, b.RetryAfter)
+}
 
 // SignIn goes through the gateway's forms as a browser without scripts does: password, then code if there is one. It
 // comes from the loopback address given, or from any if that is empty, so that a crowd need not share one address's
@@ -83,7 +90,8 @@ func post(ctx context.Context, client *http.Client, addr, path string, form url.
 		}
 		return where.RequestURI(), nil
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		return "", fmt.Errorf("%w: status %d", ErrBusy, answer.StatusCode)
+		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
+		return "", Busy{answer.StatusCode, time.Duration(max(1, seconds)) * time.Second}
 	}
 	return "", fmt.Errorf("status %d instead of a redirect", answer.StatusCode)
 }

@@ -133,8 +133,8 @@ func writePEM(file, kind string, der []byte) error {
 	return os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
 }
 
-// write puts text into a file of the scratch folder and returns its path.
-func (s *Stage) write(name, text string) (string, error) {
+// Write puts text into a file of the scratch folder and returns its path.
+func (s *Stage) Write(name, text string) (string, error) {
 	file := filepath.Join(s.Dir, name)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return "", err

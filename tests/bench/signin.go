@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"clinicgate/policy"
+	"clinicgate/tests/bench/measure"
+	"clinicgate/tests/bench/seed"
+	"clinicgate/tests/bench/stage"
+)
+
+const (
+	crowd  = 500 // sign in at the same moment
+	steady = 60  // sign in one after the other, a few at a time
+	// crowdLimit is how long the crowd keeps trying when it is told that the gateway is busy.
+	crowdLimit = 2 * time.Minute
+)
+
+// signinReport is sign-in, password and code, on its own and in a crowd.
+type signinReport struct {
+	PerSecond   float64 `json:"per_second"`          // a few at a time
+	CrowdSize   int     `json:"crowd"`               // all at once
+	CrowdTime   float64 `json:"crowd_seconds"`       // until everybody is in
+	CrowdBusy   int     `json:"crowd_answered_busy"` // answers 503 or 429, each tried again
+	CrowdFailed int     `json:"crowd_failed"`        // anything else; must be 0
+	PeakIdle    int64   `json:"memory_before_bytes"` // resident
+	Peak        int64   `json:"memory_peak_bytes"`   // resident, while the crowd signs in
+	P99Idle     float64 `json:"signed_in_p99_idle_ms"`
+	P99Crowd    float64 `json:"signed_in_p99_crowd_ms"`
+}
+
+// Table shows one figure a row.
+func (r signinReport) Table() measure.Table {
+	t := measure.Table{Title: "Sign-in with password and code", Head: []string{"", ""}}
+	t.Add("sign-ins a second, 4 at a time", fmt.Sprintf("%.1f", r.PerSecond))
+	t.Add(fmt.Sprintf("%d at once: all in after", r.CrowdSize), fmt.Sprintf("%.1f s", r.CrowdTime))
+	t.Add("  answers \"busy, try again\"", fmt.Sprint(r.CrowdBusy))
+	t.Add("  failed otherwise", fmt.Sprint(r.CrowdFailed))
+	t.Add("  memory before", measure.Megabytes(r.PeakIdle))
+	t.Add("  memory at its peak", measure.Megabytes(r.Peak))
+	t.Add("signed-in requests, p99 idle", fmt.Sprintf("%.1f ms", r.P99Idle))
+	t.Add("signed-in requests, p99 meanwhile", fmt.Sprintf("%.1f ms", r.P99Crowd))
+	t.Notes = []string{"clients, load generator and gateway share the machine"}
+	return t
+}
+
+// pacedScript makes each of wrk's connections send 50 requests a second instead of as many as it can: the latency of
+// people who work, not of a saturated machine.
+const pacedScript = "function delay() return 20 end\n"
+
+// runSignin measures sign-ins with a paced load of signed-in requests beside them.
+func runSignin(ctx context.Context, b *bench) (report, error) {
+	s, err := stage.New(b.binary)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.Close() }()
+	backend, err := s.StartBackend(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var people []seed.Person
+	files, err := s.Fill(ctx, "state", func(i *seed.Installation) error {
+		people, err = b.staff(ctx, i, backend.Addr, steady+crowd+1)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the gateway's state: %w", err)
+	}
+	gate, err := s.RunGateway(ctx, "gateway", files)
+	if err != nil {
+		return nil, err
+	}
+	cookie, err := s.SignIn(ctx, gate.Addr, "", people[0])
+	if err != nil {
+		return nil, fmt.Errorf("signing in: %w: %s", err, gate.LogTail())
+	}
+	r := signinReport{CrowdSize: crowd}
+	if r.P99Idle, err = b.pacedP99(ctx, s, gate, cookie, 10*time.Second); err != nil {
+		return nil, err
+	}
+	if err := b.steadily(ctx, s, gate, people[1:1+steady], &r); err != nil {
+		return nil, err
+	}
+	return r, b.allAtOnce(ctx, s, gate, cookie, people[1+steady:], &r)
+}
+
+// staff makes a practice and its people, each with an authenticator app, on all processors.
+func (b *bench) staff(ctx context.Context, i *seed.Installation, backend string, n int) ([]seed.Person, error) {
+	doc, err := seed.Harbour(backend, stage.Host)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.Apply(ctx, []policy.Document{doc}, func(int) {}); err != nil {
+		return nil, err
+	}
+	b.say("making %d people with passwords and authenticator apps", n)
+	people := make([]seed.Person, n)
+	return people, each(n, 4, func(k int) error {
+		var err error
+		people[k], err = i.Add(ctx, doc.Practice, fmt.Sprintf("person-%d@harbour.test", k), stage.Role, true)
+		return err
+	})
+}
+
+// each calls f(0) to f(n-1), at most parallel at a time, and joins the errors.
+func each(n, parallel int, f func(int) error) error {
+	errs := make([]error, n)
+	turns := make(chan struct{}, parallel)
+	var wg sync.WaitGroup
+	for k := range n {
+		turns <- struct{}{}
+		wg.Go(func() {
+			errs[k] = f(k)
+			<-turns
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// steadily signs people in, four at a time.
+func (b *bench) steadily(ctx context.Context, s *stage.Stage, gate *stage.Process, people []seed.Person, r *signinReport) error {
+	started := time.Now()
+	err := each(len(people), 4, func(k int) error {
+		_, err := s.SignIn(ctx, gate.Addr, address(k), people[k])
+		return err
+	})
+	r.PerSecond = measure.Round3(float64(len(people)) / time.Since(started).Seconds())
+	return err
+}
+
+// allAtOnce lets the crowd sign in while a person who is signed in goes on working.
+func (b *bench) allAtOnce(ctx context.Context, s *stage.Stage, gate *stage.Process, cookie string, people []seed.Person, r *signinReport) error {
+	before, err := measure.ReadMemory(gate.PID())
+	if err != nil {
+		return err
+	}
+	if err := measure.ResetPeak(gate.PID()); err != nil {
+		return err
+	}
+	b.say("%d people sign in at once", len(people))
+	var mu sync.Mutex
+	started := time.Now()
+	var p99Err error
+	var watch sync.WaitGroup
+	watch.Go(func() { r.P99Crowd, p99Err = b.pacedP99(ctx, s, gate, cookie, 10*time.Second) })
+	err = each(len(people), len(people), func(k int) error {
+		busy, err := insist(ctx, s, gate.Addr, address(steady+k), people[k])
+		mu.Lock()
+		defer mu.Unlock()
+		r.CrowdBusy += busy
+		if err != nil {
+			r.CrowdFailed++
+		}
+		return err
+	})
+	r.CrowdTime = measure.Round3(time.Since(started).Seconds())
+	watch.Wait()
+	after, memoryErr := measure.ReadMemory(gate.PID())
+	r.PeakIdle, r.Peak = before.Now, after.Peak
+	if err != nil {
+		b.say("of the crowd: %.500s", err.Error()) // counted in the report
+	}
+	return errors.Join(p99Err, memoryErr)
+}
+
+// insist tries again, when the gateway says, for as long as it is busy, and counts how often it was.
+func insist(ctx context.Context, s *stage.Stage, addr, from string, p seed.Person) (busy int, err error) {
+	for deadline := time.Now().Add(crowdLimit); ; busy++ {
+		_, err = s.SignIn(ctx, addr, from, p)
+		var told stage.Busy
+		if !errors.As(err, &told) || time.Now().After(deadline) || ctx.Err() != nil {
+			return busy, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(told.RetryAfter):
+		}
+	}
+}
+
+// address gives each person a loopback address of their own: no clinic has 500 people behind one.
+func address(k int) string { return fmt.Sprintf("127.10.%d.%d", k/250, 1+k%250) }
+
+// pacedP99 is the 99th percentile of signed-in requests, in milliseconds.
+func (b *bench) pacedP99(ctx context.Context, s *stage.Stage, gate *stage.Process, cookie string, d time.Duration) (float64, error) {
+	script, err := s.Write("paced.lua", pacedScript)
+	if err != nil {
+		return 0, err
+	}
+	result, err := measure.Load{Protocol: measure.HTTP1, URL: stage.URL(gate.Addr, "/"), Header: []string{"Cookie: " + cookie},
+		Connections: 16, Duration: d, Script: script, MinBytes: stage.BodyBytes}.Run(ctx)
+	return measure.Round3(result.P99.Seconds() * 1e3), err
+}
