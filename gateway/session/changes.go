@@ -34,13 +34,15 @@ func (m *Manager) changed(ch bus.Change) {
 	}
 	c := m.known(ch.Practice)
 	switch {
+	case ch.Kind == kindPerson && ch.Ref != "":
+		// Also where nothing of theirs is cached: the sessions of somebody disabled
+		// are to be gone before they are enabled again.
+		m.stalePerson(m.cell(ch.Practice), ch.Ref)
 	case c == nil: // nothing of that practice is here
 	case ch.Kind == kindPolicy:
 		c.limits.Store(nil) // nothing is expired by the old ones
 	case ch.Ref == "" || ch.Kind == kindPractice:
 		m.stalePractice(c)
-	case ch.Kind == kindPerson:
-		m.stalePerson(c, ch.Ref)
 	default:
 		m.staleSession(c, ch.Ref)
 	}
@@ -122,7 +124,7 @@ func (m *Manager) verifySession(ctx context.Context, c *cell, ref string) error 
 func (m *Manager) verifySessionOnce(ctx context.Context, c *cell, w *watch, id ID) (again bool, err error) {
 	asked := m.now().UnixMicro()
 	rows, err := m.rows(ctx, c.id, queryByID, string(c.id), id.String())
-	if err != nil && !errors.Is(err, database.ErrMissing) {
+	if err != nil {
 		return false, err
 	}
 	if len(rows) == 0 {
@@ -219,7 +221,7 @@ func (m *Manager) verifyPersonOnce(ctx context.Context, c *cell, w *watch, id st
 // signed in. Every node does it for itself; nothing is published.
 func (m *Manager) shutOut(ctx context.Context, c *cell, person string) error {
 	ids, err := m.deleteUser(ctx, c.id, person, ID{})
-	if err != nil && !errors.Is(err, database.ErrMissing) {
+	if err != nil {
 		return err
 	}
 	m.revoke(c, append(ids, append(c.cachedOf(person), m.streams.sessionsOf(c.id, person)...)...)...)

@@ -122,14 +122,18 @@ func (in *SignIn) check(p Practice, now time.Time) error {
 	return checkProof(in.ProvedAt, in.AMR, now)
 }
 
-// checkProof refuses a sign-in that proved nothing, or claims to prove something
-// later than now: it would outlive its max_age.
+// maxSkew is how far the clocks of two nodes may differ: a sign-in may begin on one
+// and end on the other.
+const maxSkew = 30 * time.Second
+
+// checkProof refuses a sign-in that proved nothing, or claims to prove something in
+// the future: it would outlive its max_age.
 func checkProof(proved [4]time.Time, amr []string, now time.Time) error {
 	if levelOf(proved) == policy.LevelNone || !proved[policy.LevelNone].IsZero() {
 		return errors.New("session: nothing was proved")
 	}
 	for _, at := range proved {
-		if at.After(now) {
+		if at.After(now.Add(maxSkew)) {
 			return errors.New("session: a proof of the future")
 		}
 	}
@@ -158,13 +162,16 @@ func (in *SignIn) row(p policy.PracticeID, t Token, now time.Time) *row {
 		key: t.digest(p), practice: p, id: newID(), person: strings.Clone(in.User),
 		created: now.UnixMicro(), lastSeen: now.UnixMicro(),
 		agent: AgentLabel(in.Agent), addr: in.Addr.Unmap().WithZone(""),
-		proved: microProved(in.ProvedAt), held: in.Held, amr: joinAMR(nil, in.AMR),
+		proved: microProved(in.ProvedAt, now), held: in.Held, amr: joinAMR(nil, in.AMR),
 	}
 }
 
-func microProved(at [4]time.Time) (out [4]int64) {
+// microProved is what is stored of proofs; none is later than now.
+func microProved(at [4]time.Time, now time.Time) (out [4]int64) {
 	for l := policy.AAL1; l <= policy.AAL2PR; l++ {
-		out[l] = micro(at[l])
+		if !at[l].IsZero() {
+			out[l] = min(at[l].UnixMicro(), now.UnixMicro())
+		}
 	}
 	return out
 }

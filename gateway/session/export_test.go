@@ -54,9 +54,12 @@ func (m *Manager) Cached(p policy.PracticeID) (tokens, sessions, owners, indexed
 }
 
 // Evict takes a session out of the cache as if room were needed.
-func (l *Live) Evict() {
+func (l *Live) Evict() { l.Displace()() }
+
+// Displace is the first half of it, and returns the second.
+func (l *Live) Displace() (rest func()) {
 	l.state.cell.m.cache.remove(l)
-	release(l)
+	return func() { release(l) }
 }
 
 // Digest is what is stored of a token.
@@ -74,12 +77,18 @@ func NewID() ID { return newID() }
 
 // Enter puts a session into the cache as a load does, for measuring.
 func (m *Manager) Enter(p Practice, t Token, person Person, agent string) {
+	m.EnterAt(p.ID, p, t, person, agent)
+}
+
+// EnterAt puts a session of one practice where a look-up at another finds it.
+func (m *Manager) EnterAt(found policy.PracticeID, p Practice, t Token, person Person, agent string) {
 	c := m.cell(p.ID)
 	c.remember(p)
 	now := m.now()
 	in := SignIn{User: person.ID, AMR: []string{"pwd", "otp", "mfa"}, Agent: agent, Addr: netip.MustParseAddr("2001:db8::7")}
 	in.ProvedAt[policy.AAL1], in.ProvedAt[policy.AAL2] = now, now
 	r := in.row(p.ID, t, now)
+	r.key = t.digest(found)
 	c.mu.Lock()
 	_, victim := c.attach(r, reading{c.snapshot(person), now.UnixMicro()}, now.UnixMicro())
 	c.mu.Unlock()

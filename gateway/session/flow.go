@@ -58,7 +58,7 @@ func (f *Flows) Begin(ctx context.Context, p policy.PracticeID, flow Flow) (Flow
 	}
 	token := NewFlowToken()
 	key := token.digest(p)
-	held, proved := int64(flow.Held), microProved(flow.ProvedAt)
+	held, proved := int64(flow.Held), microProved(flow.ProvedAt, now)
 	err := f.m.store.Write(ctx, p, func(tx *database.Tx) error {
 		_, err := tx.Exec(ctx, insertFlow, key[:], string(p), string(flow.Kind), flow.User, flow.Session.String(),
 			proved[1], proved[2], proved[3], held, joinAMR(nil, flow.AMR), flow.Return,

@@ -74,13 +74,31 @@ func (c *cell) addTouched(s *state, pause int64) {
 // time; the error is the last one.
 func (m *Manager) Flush(ctx context.Context) error { return m.flush(ctx, false) }
 
-func (m *Manager) flush(ctx context.Context, early bool) (failed error) {
-	for _, c := range m.touched.take(early) {
-		if err := m.flushCell(ctx, c); err != nil {
-			failed = err
-		}
+// flushWorkers is how many practices are written at once: each waits for its own
+// disk, and at 10,000 practices one after the other would take longer than a batch.
+const flushWorkers = 4
+
+func (m *Manager) flush(ctx context.Context, early bool) error {
+	var (
+		next   atomic.Int64
+		failed atomic.Pointer[error]
+		all    sync.WaitGroup
+	)
+	cells := m.touched.take(early)
+	for range min(flushWorkers, len(cells)) {
+		all.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(cells); i = next.Add(1) - 1 {
+				if err := m.flushCell(ctx, cells[i]); err != nil {
+					failed.Store(&err)
+				}
+			}
+		})
 	}
-	return failed
+	all.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (m *Manager) flushCell(ctx context.Context, c *cell) (failed error) {

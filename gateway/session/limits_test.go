@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"clinicgate/gateway/bus"
 	"clinicgate/gateway/session"
 	"clinicgate/policy"
 )
@@ -46,6 +47,22 @@ func TestIdleIsAskedOfSQLFirst(t *testing.T) {
 	if g.store.reads.Load() != reads+1 {
 		t.Error("SQL was asked twice")
 	}
+}
+
+// What this node has seen counts also while SQL does not know it yet.
+func TestIdleCountsFromTheLaterOfMemoryAndSQL(t *testing.T) {
+	g := newGate(t)
+	cookie, l := g.signIn(limits, nurse)
+	g.clock.Advance(limits.Idle - time.Minute)
+	l.Touch(g.clock.Now())
+	g.clock.Advance(2 * time.Minute)
+	g.feed.deliver(changeOf(l)) // so that SQL is asked
+	g.wantServed(limits, cookie)
+	g.catchUp()
+	if err := g.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.wantServed(limits, cookie)
 }
 
 // A session that comes back late is written at once, not at the next batch, so
@@ -267,6 +284,30 @@ func TestSweepGoesByThePolicyInForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.wantServed(longer, cookie)
+}
+
+// Without a list of practices the limits are those of the last look-up, a hit too.
+func TestSweepGoesByTheLastLookup(t *testing.T) {
+	g := newGate(t)
+	cookie, _ := g.signIn(limits, nurse)
+	longer := limits
+	longer.Idle = time.Hour
+	g.wantServed(longer, cookie)
+	g.clock.Advance(30 * time.Minute)
+	if err := g.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.wantServed(longer, cookie)
+
+	// A policy that changed and was not used since is not known: nothing is deleted.
+	g.feed.deliver(bus.Change{Practice: harbour, Kind: bus.KindPolicy})
+	g.clock.Advance(limits.Absolute)
+	if err := g.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := g.count(harbour, `SELECT count(*) FROM session`); n != 1 {
+		t.Error("deleted by limits that nobody knows")
+	}
 }
 
 func TestSweepVisitsEveryPracticeWithinARound(t *testing.T) {

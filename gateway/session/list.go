@@ -41,12 +41,7 @@ func (m *Manager) list(ctx context.Context, p Practice, query string, args ...an
 
 // record describes a row, with what memory knows better: when it was last seen.
 func (c *cell) record(r *row) Record {
-	seen := r.lastSeen
-	c.mu.Lock()
-	if s := c.sessions[r.id]; s != nil {
-		seen = max(seen, s.lastSeen.Load())
-	}
-	c.mu.Unlock()
+	seen := max(r.lastSeen, c.seen(r.id))
 	proved := r.provedAt()
 	return Record{
 		Practice: r.practice, ID: r.id, User: r.person,

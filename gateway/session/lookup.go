@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // Lookup finds the session that a cookie value opens at a practice. A hit costs no
@@ -217,19 +216,21 @@ func (m *Manager) gone(key digest) {
 
 // expired judges by the later of what SQL and memory have seen.
 func (m *Manager) expired(c *cell, r *row, p *Practice) bool {
-	now, seen := m.now().UnixMicro(), r.lastSeen
+	now := m.now().UnixMicro()
 	if r.diesAt != 0 && now >= r.diesAt || now-r.created >= p.Absolute.Microseconds() {
 		return true
 	}
-	if now-seen < p.Idle.Microseconds() {
-		return false
-	}
+	return now-r.lastSeen >= p.Idle.Microseconds() && now-c.seen(r.id) >= p.Idle.Microseconds()
+}
+
+// seen is when this node has last seen a session; 0: it has not.
+func (c *cell) seen(id ID) int64 {
 	c.mu.Lock()
-	if s := c.sessions[r.id]; s != nil {
-		seen = max(seen, s.lastSeen.Load())
+	defer c.mu.Unlock()
+	if s := c.sessions[id]; s != nil {
+		return s.lastSeen.Load()
 	}
-	c.mu.Unlock()
-	return now-seen >= p.Idle.Microseconds()
+	return 0
 }
 
 // personOf returns the snapshot that the person's other sessions use, if it is
@@ -263,12 +264,4 @@ func (m *Manager) readPerson(ctx context.Context, c *cell, id string) (reading, 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return reading{c.snapshot(p), asked}, nil
-}
-
-// micro is a time as it is stored.
-func micro(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
 }

@@ -191,6 +191,16 @@ func TestSessionOfAnotherPersonInTheCacheIsAnAlarm(t *testing.T) {
 	}
 }
 
+func TestForeignEntryInTheCacheIsAnAlarm(t *testing.T) {
+	g := newGate(t)
+	token := session.NewToken()
+	g.EnterAt(acacia, limits, token, session.Person{ID: nurse}, "")
+	g.wantError(at(acacia), token.Reveal(), session.ErrUnavailable)
+	if g.Stats().Mismatches != 1 {
+		t.Error("not counted")
+	}
+}
+
 func TestPersonOfAnotherIDIsAnAlarm(t *testing.T) {
 	g := newGate(t)
 	cookie, l := g.signIn(limits, nurse)

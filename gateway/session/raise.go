@@ -76,7 +76,7 @@ func (l *Live) raised(t Token, level policy.Level, amr []string, now time.Time) 
 	r := &row{
 		key: t.digest(s.cell.id), practice: s.cell.id, id: s.id, person: s.owner.id,
 		created: s.created, lastSeen: now.UnixMicro(), agent: s.agent.Value(), addr: s.addr,
-		proved: microProved(l.Subject().ProvedAt), held: l.held,
+		proved: microProved(l.Subject().ProvedAt, now), held: l.held,
 		amr: joinAMR(splitAMR(l.amr.Value()), amr),
 	}
 	r.proved[level] = now.UnixMicro()

@@ -65,7 +65,7 @@ func (k *StreamKey) valid() bool {
 	if k.anonymous {
 		return k.live == nil && k.Session == ID{} && k.User == ""
 	}
-	return k.live != nil && k.Practice == k.live.Practice() && k.Session == k.live.ID() && !k.Until.IsZero()
+	return k.live != nil && k.Practice == k.live.Practice() && k.Session == k.live.ID()
 }
 
 // StreamKey is the key of a stream that this session opens: it may last until the

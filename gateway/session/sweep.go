@@ -98,6 +98,9 @@ func (p Practice) bounds(now time.Time) (seen, created int64) {
 }
 
 func (m *Manager) sweepCell(ctx context.Context, c *cell, limits Practice) error {
+	if err := m.flushCell(ctx, c); err != nil { // so that SQL knows what this node knows
+		return err
+	}
 	now := m.now()
 	seen, created := limits.bounds(now)
 	for {
@@ -132,14 +135,15 @@ func (m *Manager) over(c *cell, ids ...ID) {
 	}
 }
 
-// expire deletes one session if its time is over, and reports whether it was.
+// expire deletes one session if its time is over, also by what this node has seen
+// and not yet written, and reports whether it was.
 func (m *Manager) expire(ctx context.Context, c *cell, r *row) (bool, error) {
 	limits := c.limits.Load()
 	if limits == nil {
 		return false, nil
 	}
 	seen, created := limits.bounds(m.now())
-	if r.lastSeen > seen && r.created > created {
+	if max(r.lastSeen, c.seen(r.id)) > seen && r.created > created {
 		return false, nil
 	}
 	ids, err := m.deleteReturning(ctx, c.id, nil, deleteExpiredOne, string(c.id), r.id.String(), seen, created)

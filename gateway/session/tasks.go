@@ -2,7 +2,10 @@ package session
 
 import (
 	"context"
+	"errors"
 	"sync"
+
+	"clinicgate/gateway/database"
 )
 
 // task is something that changed elsewhere and is to be read again. Requests do
@@ -131,12 +134,17 @@ func (m *Manager) catchUp(ctx context.Context) {
 func (m *Manager) do(ctx context.Context, job task) error {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
+	var err error
 	switch job.kind {
 	case taskPerson:
-		return m.verifyPerson(ctx, job.cell, job.ref)
+		err = m.verifyPerson(ctx, job.cell, job.ref)
 	case taskSession:
-		return m.verifySession(ctx, job.cell, job.ref)
+		err = m.verifySession(ctx, job.cell, job.ref)
 	default:
+		err = m.verifyPractice(ctx, job.cell)
+	}
+	if errors.Is(err, database.ErrMissing) { // removed: there is nothing to try again for
 		return m.verifyPractice(ctx, job.cell)
 	}
+	return err
 }

@@ -213,6 +213,53 @@ func TestManyChangesDuringOneReading(t *testing.T) {
 	}
 }
 
+// A token that is loaded again between the two halves of its eviction stays where
+// endings find it.
+func TestLoadInTheMiddleOfAnEviction(t *testing.T) {
+	g := newGate(t)
+	cookie, l := g.signIn(limits, nurse)
+	rest := l.Displace()
+	if again := g.wantServed(limits, cookie); again != l {
+		t.Fatal("it was loaded beside itself")
+	}
+	rest()
+	g.consistent(harbour)
+	misses := g.Stats().Misses
+	g.wantServed(limits, cookie)
+	if g.Stats().Misses != misses {
+		t.Error("it was evicted after all")
+	}
+	if err := g.End(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	g.wantError(limits, cookie, session.ErrNone)
+}
+
+// Two readings of a person at once, no change told yet: the older one does not
+// replace the newer.
+func TestOlderReadingOfAPersonDoesNotReplaceANewer(t *testing.T) {
+	g := newGate(t)
+	cookie, one := g.signIn(limits, nurse)
+	second, two := g.signIn(limits, nurse)
+	g.Evict(one)
+	g.Evict(two)
+	entered, release := g.people.stopOnce()
+	var l *session.Live
+	var reader sync.WaitGroup
+	reader.Go(func() { l, _ = g.Lookup(context.Background(), limits, cookie) })
+	<-entered
+	g.clock.Advance(time.Second)
+	g.people.change(nurse, func(p *session.Person) { p.Roles = []string{"billing"} })
+	newer := g.wantServed(limits, second)
+	close(release)
+	reader.Wait()
+	for _, l := range []*session.Live{l, newer} {
+		if l.Subject().Roles[0] != "billing" {
+			t.Errorf("roles %v", l.Subject().Roles)
+		}
+	}
+}
+
 // A token that is evicted and loaded again at the same time stays reachable for
 // endings.
 func TestEvictionAndLoadAtOnce(t *testing.T) {
