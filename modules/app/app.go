@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime/debug"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"clinicgate/gateway/core"
 )
@@ -20,8 +22,9 @@ func init() { caddy.RegisterModule(App{}) }
 type App struct {
 	core.Files
 
-	core *core.Core
-	key  string
+	core    *core.Core
+	key     string
+	missing error // why there is no core
 }
 
 // cores holds the open cores of this process by state folder. A reload provisions
@@ -39,12 +42,26 @@ func (App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "clinicgate", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision opens the core, or takes the one that is open. It binds nothing.
+// Provision opens the core, or takes the one that is open. It binds nothing. Files
+// that are not there yet stop Start and not Provision, so that `gateway validate`
+// works on a machine where the gateway is yet to be set up, and leaves no trace there.
 func (a *App) Provision(ctx caddy.Context) error {
 	options, err := core.ReadOptions(a.Files)
+	if err == nil {
+		_, err = os.Stat(options.MasterKey)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		a.missing = fmt.Errorf("the gateway is not set up: %w; see docs/operations.md, or run: gateway keys init", err)
+		ctx.Logger().Warn("valid, but not ready to run", zap.Error(a.missing))
+		return nil
+	}
 	if err != nil {
 		return err
 	}
+	return a.open(ctx, options)
+}
+
+func (a *App) open(ctx caddy.Context, options core.Options) error {
 	options.Log = ctx.Slogger()
 	value, _, err := cores.LoadOrNew(options.State, func() (caddy.Destructor, error) {
 		c, err := core.Open(context.Background(), options)
@@ -73,8 +90,9 @@ func tuneCollector() {
 	}
 }
 
-// Start has nothing to start: the core works since it was opened.
-func (a *App) Start() error { return nil }
+// Start refuses to run without a core. Otherwise it has nothing to start: the core
+// works since it was opened.
+func (a *App) Start() error { return a.missing }
 
 // Stop has nothing to stop: see Cleanup.
 func (a *App) Stop() error { return nil }
@@ -91,14 +109,15 @@ func (a *App) Cleanup() error {
 // KnownHost tells the certificate permission whether a practice has this host.
 func (a *App) KnownHost(host string) bool { return a.core.Directory.ByHost(host) != nil }
 
-// Core returns the core of the config that is being provisioned.
+// Core returns the core of the config that is being provisioned. It is nil when the
+// gateway is only validated; then Start refuses, and no handler ever serves.
 func Core(ctx caddy.Context) (*core.Core, error) {
 	value, err := ctx.App("clinicgate")
 	if err != nil {
 		return nil, err
 	}
 	a, ok := value.(*App)
-	if !ok || a.core == nil {
+	if !ok || a.core == nil && a.missing == nil {
 		return nil, errors.New("the clinicgate app has not opened its state")
 	}
 	return a.core, nil

@@ -24,6 +24,7 @@ type Handler struct {
 	answers *answer.Answers
 	origin  *http.CrossOriginProtection
 	routes  map[string]route
+	places  chan struct{} // one for each password that is looked at now
 }
 
 // route is what one address does per method. A nil func does not take the method.
@@ -46,6 +47,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.core, h.answers, h.origin = c, answer.New(c), http.NewCrossOriginProtection()
+	h.places = make(chan struct{}, maxSignIns)
 	h.routes = map[string]route{
 		"login":                {get: h.showSignIn, post: h.signIn},
 		"login/totp":           {get: h.showCode, post: h.checkCode},

@@ -71,6 +71,12 @@ func (h *Handler) signIn(v *visit) error {
 	if err != nil {
 		email = typed // not an address: it goes the same way and is refused like any other
 	}
+	select {
+	case h.places <- struct{}{}:
+		defer func() { <-h.places }()
+	default:
+		return v.showSignInAgain(http.StatusServiceUnavailable, page.Busy, retryBusy)
+	}
 	attempt, err := v.attempt(limit.KindPassword, email)
 	if err != nil {
 		return v.undecided(err)
@@ -97,7 +103,13 @@ func (h *Handler) signIn(v *visit) error {
 	return h.afterPassword(v, person)
 }
 
-// retryBusy is how long people are asked to wait when the hash queue is full.
+// maxSignIns is how many passwords a node looks at at once, most of them waiting for a
+// processor. It stays below every budget of package limit, so that people who sign in
+// at the same moment with right passwords are told to wait (503), never that they
+// tried too often (THREATS L5).
+const maxSignIns = 64
+
+// retryBusy is how long people are asked to wait when all places are taken.
 const retryBusy = 3 * time.Second
 
 // attempt is what the budgets are taken for. A browser that this account has signed
