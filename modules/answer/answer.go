@@ -20,8 +20,26 @@ import (
 // hsts is a year, the least that browsers' preload lists take (RFC 6797).
 var hsts = []string{"max-age=31536000; includeSubDomains"}
 
-// SetHSTS puts the one HSTS value into h.
-func SetHSTS(h http.Header) { h["Strict-Transport-Security"] = hsts }
+// Begin gives every answer what it must carry, whoever writes it: HSTS over TLS, and
+// the end of the connection where somebody else could see the end of the request at
+// another place.
+func Begin(w http.ResponseWriter, r *http.Request) {
+	if r.TLS != nil {
+		w.Header()["Strict-Transport-Security"] = hsts
+	}
+	if endsAmbiguously(r) {
+		w.Header()["Connection"] = []string{"close"}
+	}
+}
+
+// endsAmbiguously reports HTTP/1 requests of which two parsers could see the end at
+// different places: a chunked body, beside which net/http removes any
+// Content-Length without a word, and all of HTTP/1.0, of which net/http ignores the
+// Transfer-Encoding. Nothing behind such a request is read as another one
+// (RFC 9112 section 6.1, THREATS D1, TestNothingBehindAnAmbiguousBodyIsServed).
+func endsAmbiguously(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0)
+}
 
 // Answers writes refusals. It needs the core for the audit log and the metrics.
 type Answers struct{ core *core.Core }

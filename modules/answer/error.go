@@ -35,9 +35,7 @@ func (h *ErrorHandler) Provision(ctx caddy.Context) error {
 
 // ServeHTTP answers for an error that another handler returned.
 func (h *ErrorHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if r.TLS != nil {
-		SetHSTS(w.Header())
-	}
+	Begin(w, r)
 	return h.answers.Refuse(w, r, ofError(r))
 }
 

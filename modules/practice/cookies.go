@@ -70,9 +70,10 @@ func take(into *string, value string, seen *bool) {
 }
 
 // looksOwn reports names that some backend could read as one of ours: another
-// case, blanks or quotes around it, or an obsolete $-attribute.
+// case, blanks or quotes around it, an obsolete $-attribute, or nothing before the
+// first "=", which browsers once sent on as a name (RFC 6265bis section 5.6).
 func looksOwn(name string) bool {
-	if name != "" && name[0] == '$' {
+	if name == "" || name[0] == '$' {
 		return true
 	}
 	const prefix = "__host-gate"

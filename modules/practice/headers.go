@@ -5,27 +5,34 @@ import (
 	"strings"
 )
 
-// reservedPrefixes begin the names that only the gateway may send to a backend
-// (DESIGN section 6).
-var reservedPrefixes = []string{"X-Practice-", "X-User-", "X-Auth-", "X-Session-", "X-Gate-"}
-
 // untrusted names headers that tell a backend or a framework who the client is,
 // which address it asked for, or that the method is another one. Clients do not
 // get to say so. Caddy rebuilds X-Forwarded-For, -Host and -Proto afterwards.
 var untrusted = map[string]bool{
 	"Forwarded": true, "Via": true, "X-Real-Ip": true, "X-Client-Ip": true, "True-Client-Ip": true,
 	"Client-Ip": true, "X-Cluster-Client-Ip": true, "Cf-Connecting-Ip": true, "Fastly-Client-Ip": true,
-	"X-Remote-Ip": true, "X-Remote-Addr": true, "X-Originating-Ip": true, "X-Host": true,
+	"X-Originating-Ip": true, "X-Host": true,
 	"X-Request-Id": true, "X-Rewrite-Url": true, "Front-End-Https": true, "X-Url-Scheme": true,
 	"X-Http-Method": true, "X-Http-Method-Override": true, "X-Method-Override": true,
 	"Authorization": true, "Proxy-Authorization": true, "Proxy-Connection": true, "Proxy": true,
 	"Keep-Alive": true, "Te": true, "Trailer": true, "Sec-Secure-Session-Id": true,
-	"X-Ssl-Client-Cert": true, "X-Client-Cert": true, "Client-Cert": true, "Client-Cert-Chain": true,
-	"Remote-User": true, "X-Remote-User": true, "Early-Data": true, "X-Accel-Redirect": true, "X-Sendfile": true,
+	"X-Client-Cert": true, "X-Client-Dn": true, "X-Client-Verify": true, "Client-Cert": true, "Client-Cert-Chain": true,
+	"Remote-User": true, "X-Forwarded": true, "X-Forward-For": true, "X-Proxyuser-Ip": true, "Wl-Proxy-Client-Ip": true,
+	"X-Scheme": true, "X-Override-Url": true, "X-Http-Host-Override": true, "X-Middleware-Subrequest": true,
+	"Early-Data": true, "X-Accel-Redirect": true, "X-Sendfile": true, "Cookie2": true,
 }
 
-// untrustedPrefixes are whole families of the same kind.
-var untrustedPrefixes = []string{"X-Forwarded-", "X-Original-", "X-Envoy-", "X-Ms-Client-Principal", "Secure-Session-"}
+// families are prefixes of names. The first five begin what only the gateway may
+// send to a backend (DESIGN section 6); the others speak for proxies and
+// authenticators that stand in front of other products.
+var (
+	familiesX = []string{
+		"X-Practice-", "X-User-", "X-Auth-", "X-Session-", "X-Gate-",
+		"X-Forwarded-", "X-Original-", "X-Remote-", "X-Envoy-", "X-Webauth-", "X-Ssl-", "X-Goog-Iap-",
+		"X-Goog-Authenticated-User-", "X-Amzn-Oidc-", "X-Ms-Client-Principal",
+	}
+	familiesS = []string{"Secure-Session-", "Ssl-Client-"}
+)
 
 // cleanHeaders removes everything from the request that a client may not tell a
 // backend (THREATS H): reserved and forwarded names in every spelling, names
@@ -34,7 +41,7 @@ var untrustedPrefixes = []string{"X-Forwarded-", "X-Original-", "X-Envoy-", "X-M
 // in canonical form.
 func cleanHeaders(r *http.Request, aliases map[string]bool) {
 	for name := range r.Header {
-		if !plainName(name) || untrusted[name] || aliases[name] || hasAnyPrefix(name) {
+		if !plainName(name) || untrusted[name] || aliases[name] || inFamily(name) {
 			delete(r.Header, name)
 		}
 	}
@@ -42,30 +49,40 @@ func cleanHeaders(r *http.Request, aliases map[string]bool) {
 	r.Trailer = nil
 }
 
-// plainName accepts canonical names of letters, digits and hyphens. Underscore,
-// dot, tilde, plus and the like are legal in RFC 9110 and dangerous behind it.
+// plainName accepts canonical names of letters and digits with single hyphens
+// between them. Underscore, dot, tilde, plus and the like are legal in RFC 9110 and
+// dangerous behind it, and so is a hyphen too many: "X-User-Id-" is another name to
+// us and the same to a backend that trims (TestClientClaimsIdentity).
 func plainName(name string) bool {
+	hyphen := true // as if one stood before the name
 	for i := 0; i < len(name); i++ {
 		c := name[i]
-		if c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+		if c == '-' {
+			if hyphen {
+				return false
+			}
+			hyphen = true
+			continue
+		}
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
 			return false
 		}
+		hyphen = false
 	}
-	return name != ""
+	return !hyphen
 }
 
-// hasAnyPrefix reports a reserved or untrusted family. Most header names do not
-// begin with X- or S, so most calls end at the first byte.
-func hasAnyPrefix(name string) bool {
-	if name[0] != 'X' && name[0] != 'S' {
-		return false
+// inFamily reports a reserved or untrusted family. Most names begin with another
+// letter, so most calls end at the first byte.
+func inFamily(name string) bool {
+	var families []string
+	switch name[0] {
+	case 'X':
+		families = familiesX
+	case 'S':
+		families = familiesS
 	}
-	for _, prefix := range reservedPrefixes {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	for _, prefix := range untrustedPrefixes {
+	for _, prefix := range families {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}

@@ -49,9 +49,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := &exchange.Exchange{ID: newRequestID()}
 	exchange.Attach(r, x)
-	if r.TLS != nil {
-		answer.SetHSTS(w.Header())
-	}
+	answer.Begin(w, r)
 	if r.TLS != nil && answer.IsAsset(r) {
 		return h.answers.Asset(w, r)
 	}
@@ -61,7 +59,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if r.TLS == nil {
 		return h.redirectToHTTPS(w, r)
 	}
-	if refusal := h.clean(w, r, x); refusal != nil {
+	if refusal := h.clean(r, x); refusal != nil {
 		return h.answers.Refuse(w, r, refusal)
 	}
 	return next.ServeHTTP(w, r)
@@ -91,17 +89,9 @@ func (h *Handler) identify(r *http.Request, x *exchange.Exchange) *answer.Refusa
 }
 
 // clean removes what a client may not say and refuses what cannot be made safe.
-func (h *Handler) clean(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) *answer.Refusal {
+func (h *Handler) clean(r *http.Request, x *exchange.Exchange) *answer.Refusal {
 	if tooManyCookies(r.Header) {
 		return answer.TooManyCookies
-	}
-	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
-		// Whatever a second parser takes for the end of this body, nothing behind it is
-		// read as another request (RFC 9112 section 6.1).
-		w.Header().Set("Connection", "close")
-		if r.ProtoMinor == 0 {
-			return answer.Ambiguous
-		}
 	}
 	cleanHeaders(r, h.core.ReservedAliases())
 	x.Cookies = takeCookies(r.Header)

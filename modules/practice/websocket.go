@@ -35,10 +35,17 @@ func upgradeOf(r *http.Request) upgrade {
 	switch {
 	case !wellFormed:
 		return badUpgrade
-	case !strings.EqualFold(only(h["Origin"]), "https://"+r.Host):
+	case !sameOrigin(only(h["Origin"]), r.Host):
 		return foreignOrigin
 	}
 	return goodWebSocket
+}
+
+// sameOrigin compares an Origin with the Host of the request, whichever of them
+// spells out the port that https has anyway (RFC 6454 section 6.2).
+func sameOrigin(origin, host string) bool {
+	authority, secure := strings.CutPrefix(origin, "https://")
+	return secure && strings.EqualFold(strings.TrimSuffix(authority, ":443"), strings.TrimSuffix(host, ":443"))
 }
 
 // hasUpgradeToken expects the Connection header as cutConnection left it.
