@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"clinicgate/gateway/database"
 )
@@ -273,5 +274,27 @@ func TestFilesAreTheirOwnersOnly(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestWhatAKilledCreationLeftIsTidiedUpAndNoPractice(t *testing.T) {
+	dir := t.TempDir()
+	s := openSet(t, database.Options{Dir: dir})
+	old, young := filepath.Join(dir, "practices", ".new-OLD.db"), filepath.Join(dir, "practices", ".new-YOUNG.db")
+	write(t, old, []byte("half"))
+	write(t, young, []byte("another process is at it"))
+	now := time.Now()
+	if err := os.Chtimes(old, now, now.Add(-2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := s.Practices(t.Context()); err != nil || len(ids) != 0 {
+		t.Errorf("got %v, %v, want no practice", ids, err)
+	}
+	openSet(t, database.Options{Dir: dir, Now: func() time.Time { return now }})
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the old one is still there: %v", err)
+	}
+	if _, err := os.Stat(young); err != nil {
+		t.Errorf("the young one: %v", err)
 	}
 }

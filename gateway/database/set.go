@@ -81,6 +81,7 @@ func open(ctx context.Context, o Options, registry, practice fs.FS) (*Set, error
 	if err != nil {
 		return nil, err
 	}
+	e.tidy(o.Now())
 	s := &Set{
 		engine: e, now: o.Now, idleFor: o.IdleClose,
 		slots: make(chan struct{}, o.MaxOpen), freed: make(chan struct{}, 1),

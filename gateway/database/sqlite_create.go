@@ -6,7 +6,26 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 )
+
+// unfinished begins the names of databases that are being created.
+const unfinished = ".new-"
+
+// tidy removes what creations left behind that were killed. Nobody takes an hour to create a database, so what is
+// older is not another process's present work. Failure is no harm.
+func (e *sqliteEngine) tidy(now time.Time) {
+	for _, dir := range []string{e.dir, filepath.Join(e.dir, "practices")} {
+		entries, _ := os.ReadDir(dir)
+		for _, entry := range entries {
+			info, err := entry.Info()
+			if err == nil && strings.HasPrefix(entry.Name(), unfinished) && now.Sub(info.ModTime()) > time.Hour {
+				_ = os.Remove(filepath.Join(dir, entry.Name()))
+			}
+		}
+	}
+}
 
 // create builds the database under a name of its own and links it to its place when it is complete: a crash or a full
 // disk at any moment leaves either no database or a whole one, and of two processes that create the same one, the
@@ -19,7 +38,7 @@ func (e *sqliteEngine) create(ctx context.Context, t target) error {
 	if _, err := os.Lstat(file); err == nil {
 		return nil
 	}
-	temp := filepath.Join(filepath.Dir(file), ".new-"+rand.Text()+".db")
+	temp := filepath.Join(filepath.Dir(file), unfinished+rand.Text()+".db")
 	defer func() {
 		for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
 			_ = os.Remove(temp + suffix)
