@@ -124,8 +124,16 @@ func TestRotationElsewhereCutsNothing(t *testing.T) {
 	mine := other.wantServed(limits, cookie)
 	cut := other.watched(mine)
 	next, _ := g.raise(l)
-	other.feed.deliver(changeOf(l))
+	for _, change := range g.feed.published() {
+		other.feed.deliver(change)
+	}
+	if !mine.Current() {
+		t.Error("it was told without SQL")
+	}
 	other.catchUp()
+	if mine.Current() {
+		t.Error("it does not know that its token was replaced")
+	}
 	if cut() || mine.Ended() {
 		t.Error("a rotation was taken for an ending")
 	}

@@ -31,6 +31,9 @@ func TestTokenChangesWithEveryRiseAndTheIDStays(t *testing.T) {
 	proved := g.clock.Now()
 	g.clock.Advance(time.Minute)
 	second, raised := g.raise(l)
+	if l.Current() || !raised.Current() {
+		t.Error("the wrong token is the current one")
+	}
 	if second == first || raised.ID() != l.ID() {
 		t.Fatal("the token stayed, or the id changed")
 	}
