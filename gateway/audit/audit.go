@@ -12,7 +12,9 @@
 // which leaves the hole where it is, and the damage itself is recorded.
 //
 // What this cannot find: somebody who puts back both databases to the same older
-// state, or who holds the key. docs/threat-model.md says what to do about it.
+// state, or who holds the master key. Back up the registry before the practices, never
+// after: a registry that is newer than a practice's restored file says, rightly, that
+// records are missing.
 package audit
 
 import (

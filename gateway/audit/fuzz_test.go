@@ -21,7 +21,7 @@ import (
 // direction marks, invisible letters, broken UTF-8.
 var hostile = []string{
 	"", "plain", "two words", "line\nfake line", "a\r\nb", "\x1b[2J\x1b[31mred", "\x1b]0;title\x07", "\u0085", "\u009b31m", "a\u2028b\u2029c",
-	"\u202egpj.exe", "\u2066x\u2069", "\u200e\u200f\u061c", "\u200b\u200c\u200d\ufeff", "\U000e0041\U000e007f", "\u3164\u115f\uffa0\u034f",
+	"\u202egpj.exe", "\u2066x\u2069", "\u200e\u200f\u061c", "\u200b\u200c\u200d\ufeff", "\u00a0\u3000\u2003", "\U000e0041\U000e007f", "\u3164\u115f\uffa0\u034f",
 	"\x00", "\x7f", "\xff\xfe", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "caf\u00e9 \u65e5\u672c\u8a9e \U0001f9d1", `back\slash`, `\n`, `\\`, `\x1b`, "\ufffd",
 	`\…(5 bytes)`, strings.Repeat("a", 256), strings.Repeat("a", 257), strings.Repeat("\u65e5", 256), strings.Repeat("\n", 129), strings.Repeat("\\", 10_000),
 }

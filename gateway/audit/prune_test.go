@@ -39,6 +39,9 @@ func TestPruneLeavesARestThatVerifies(t *testing.T) {
 		t.Fatalf("Prune = %+v", got)
 	}
 	b.wantIntact(9)
+	if left := b.text(b.file(harbour), `SELECT group_concat(size) FROM audit_checkpoint`); left != "8" {
+		t.Errorf("hourly checkpoints left: of rows %s, want 8", left)
+	}
 	if r := b.verify(); r.First != 5 || r.Last != 13 || r.Pruned != 4 {
 		t.Fatalf("report = %+v", r)
 	}

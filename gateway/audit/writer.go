@@ -168,7 +168,8 @@ func (w *writer) start() {
 	}
 }
 
-// stop ends the goroutine's turn unless something came in meanwhile.
+// stop ends the goroutine's turn unless something came in meanwhile: between the last take
+// and this lock somebody may have queued a job and seen the writer running.
 func (w *writer) stop() bool {
 	w.log.mu.Lock()
 	defer w.log.mu.Unlock()
