@@ -67,6 +67,7 @@ func Open(ctx context.Context, o Options) (*Core, error) {
 	c.run(background, "change feed", c.Feed.Run)
 	c.run(background, "directory", c.Directory.Run)
 	c.run(background, "sessions", c.Sessions.Run)
+	c.run(background, "signing keys", c.keepKeys)
 	c.run(background, "housekeeping", c.keepHouse)
 	return c, nil
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"clinicgate/policy"
@@ -48,6 +49,25 @@ func (c *Core) prune(ctx context.Context, id policy.PracticeID) error {
 	defer cancel()
 	_, err := c.Audit.Prune(ctx, id, c.Now().Add(-keep))
 	return err
+}
+
+// How often signing keys are read again, in case news of a rotation was lost, and how
+// old the current one gets before a node makes the next.
+const (
+	keysPeriod = time.Minute
+	keysAge    = 30 * 24 * time.Hour
+)
+
+// keepKeys keeps the signing keys known and young. The node goes on with the keys it
+// has when the registry cannot be asked.
+func (c *Core) keepKeys(ctx context.Context) error {
+	for sleep(ctx, keysPeriod) {
+		signing := c.Vault.Signing()
+		if err := errors.Join(signing.RotateIfOlder(ctx, keysAge), signing.Reload(ctx)); err != nil && ctx.Err() == nil {
+			c.Log().Error("signing keys could not be read", "reason", err)
+		}
+	}
+	return ctx.Err()
 }
 
 // sleep waits and reports whether the context is still alive.
