@@ -7,6 +7,7 @@ import (
 	"clinicgate/gateway/session"
 	"clinicgate/modules/answer"
 	"clinicgate/modules/login/page"
+	"clinicgate/policy"
 )
 
 // signedIn returns the session, or answers: the sign-in page for nobody, 503 for "I
@@ -21,8 +22,30 @@ func (v *visit) signedIn() (live *session.Live, err error) {
 	case live == nil:
 		return nil, v.refuse(answer.SignInNeeded)
 	}
+	if refusal, where := v.unmet(live); refusal != nil {
+		if where != "" && answer.IsNavigation(v.r) {
+			return nil, v.redirect(where)
+		}
+		return nil, v.refuse(refusal)
+	}
 	live.Touch(v.now())
 	return live, nil
+}
+
+// unmet is what keeps a session from the account page, nil when nothing does, and
+// where that is put right. A session that has not proved what its practice now asks
+// of everybody reaches the factor pages and logout and nothing else, here as behind
+// the gateway (THREATS F3; TestSessionBelowTheRuleReachesOnlyTheFactorPages).
+func (v *visit) unmet(live *session.Live) (refusal *answer.Refusal, where string) {
+	switch v.policy().Baseline(live.Subject(), v.request()).Verdict() {
+	case policy.Allow:
+		return nil, ""
+	case policy.Enrol:
+		return answer.EnrolNeeded, answer.EnrolURL(v.r)
+	case policy.StepUp:
+		return answer.StepUpNeeded, answer.StepUpURL(v.r)
+	}
+	return answer.Denied, ""
 }
 
 // notices are what the account page says after a change, by the query of its address.

@@ -21,7 +21,7 @@ const flowLife = 10 * time.Minute
 func (h *Handler) afterPassword(v *visit, person account.Person) error {
 	now := v.now()
 	proved := [4]time.Time{policy.AAL1: now}
-	if person.HasTOTP {
+	if v.hasApp(person) {
 		return h.beginFlow(v, person, "/.gate/login/totp")
 	}
 	subject := policy.Subject{
@@ -65,6 +65,13 @@ func (h *Handler) beginFlow(v *visit, person account.Person, next string) error 
 func (h *Handler) enter(v *visit, person account.Person, proved [4]time.Time, amr []string, where string) error {
 	e := v.event(audit.SignIn, "signed_in", person.ID)
 	e.Detail["amr"] = strings.Join(amr, " ")
+	replaced, err := v.session()
+	if err != nil {
+		return v.undecided(err)
+	}
+	if replaced != nil {
+		e.Detail["replaced_session"] = replaced.ID().String()
+	}
 	if err := v.record(e); err != nil {
 		return v.undecided(err)
 	}
@@ -77,7 +84,7 @@ func (h *Handler) enter(v *visit, person account.Person, proved [4]time.Time, am
 	case err != nil:
 		return v.undecided(err)
 	}
-	h.endOldSession(v)
+	h.endReplaced(v, replaced)
 	setSessionCookie(v.w, token.Reveal())
 	dropCookie(v.w, practice.FlowCookie)
 	h.rememberDevice(v, person.ID)
@@ -85,12 +92,11 @@ func (h *Handler) enter(v *visit, person account.Person, proved [4]time.Time, am
 	return v.redirect(where)
 }
 
-// endOldSession ends the session that the browser brought along: the id changes at
+// endReplaced ends the session that the browser brought along: the id changes at
 // every sign-in, and the next person at a shared workstation leaves nothing of the
-// one before (THREATS C3).
-func (h *Handler) endOldSession(v *visit) {
-	live, err := v.session()
-	if err != nil || live == nil {
+// one before (THREATS C3; TestSecondPersonSignsInOverTheFirst).
+func (h *Handler) endReplaced(v *visit, live *session.Live) {
+	if live == nil {
 		return
 	}
 	if err := h.core.Sessions.End(v.r.Context(), live); err != nil {

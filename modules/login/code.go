@@ -23,8 +23,13 @@ type applicant struct {
 	live   *session.Live
 }
 
-// errExpired says that there is neither a sign-in in progress nor a session.
-var errExpired = errors.New("no sign-in in progress")
+var (
+	// errExpired says that there is neither a sign-in in progress nor a session.
+	errExpired = errors.New("no sign-in in progress")
+	// errNotOffered says that the practice's policy does not know this way to sign in,
+	// or not any more: it may have changed between password and code.
+	errNotOffered = errors.New("the policy does not offer this way to sign in")
+)
 
 // applicant finds out whose turn it is. A sign-in in progress comes before a
 // session: on a shared workstation the next person signs in over the one before.
@@ -32,6 +37,9 @@ func (v *visit) applicant() (applicant, error) {
 	if v.x.Cookies.Flow != "" {
 		flow, err := v.h.core.Flows.Peek(v.r.Context(), v.id(), v.x.Cookies.Flow)
 		if err == nil {
+			if v.methodRefusal() != nil {
+				return applicant{}, errNotOffered
+			}
 			person, err := v.person(flow.User)
 			return applicant{person: person, flow: &flow}, err
 		}
@@ -60,6 +68,11 @@ func (v *visit) person(id string) (account.Person, error) {
 	return person, err
 }
 
+// hasApp reports an authenticator app that the practice's policy takes.
+func (v *visit) hasApp(person account.Person) bool {
+	return person.HasTOTP && v.policy().AcceptsFactor("totp")
+}
+
 // returnTo is where the applicant goes afterwards.
 func (v *visit) returnTo(a applicant) ReturnPath {
 	if a.flow != nil {
@@ -70,6 +83,9 @@ func (v *visit) returnTo(a applicant) ReturnPath {
 
 // noApplicant answers when there is nobody to ask.
 func (v *visit) noApplicant(err error) error {
+	if errors.Is(err, errNotOffered) {
+		return v.refuse(answer.NoSuchWay)
+	}
 	if errors.Is(err, errExpired) {
 		dropCookie(v.w, practice.FlowCookie)
 		rd := v.returnPath().query()
@@ -87,8 +103,12 @@ func (h *Handler) showCode(v *visit) error {
 	if err != nil {
 		return v.noApplicant(err)
 	}
-	if !a.person.HasTOTP {
+	switch {
+	case !v.hasApp(a.person):
 		return v.redirect("/.gate/enrol/totp" + v.returnTo(a).query())
+	case a.live != nil && v.returnPath() == ReturnPath{}:
+		// Nothing asked for a proof: the back button, after the sign-in.
+		return v.redirect("/")
 	}
 	return v.showCodePage(a, http.StatusOK, page.NoProblem, 0)
 }
@@ -119,7 +139,7 @@ func (h *Handler) checkCode(v *visit) error {
 	if err != nil {
 		return v.noApplicant(err)
 	}
-	if !a.person.HasTOTP {
+	if !v.hasApp(a.person) {
 		return v.redirect("/.gate/enrol/totp" + v.returnTo(a).query())
 	}
 	code := v.field("code")
@@ -136,6 +156,11 @@ func (h *Handler) checkCode(v *visit) error {
 	}
 	err = h.core.Accounts.CheckTOTP(v.r.Context(), v.id(), a.person.ID, code)
 	switch {
+	case errors.Is(err, account.ErrRefused) && v.finished(a):
+		// The same form twice: its twin has used the code and the sign-in is done. Where
+		// its cookie has arrived, the sign-in page leads on to where the person was going.
+		h.core.Limits.Return(v.r.Context(), attempt)
+		return v.noApplicant(errExpired)
 	case errors.Is(err, account.ErrRefused):
 		return h.codeRefused(v, a)
 	case err != nil:
@@ -143,6 +168,16 @@ func (h *Handler) checkCode(v *visit) error {
 	}
 	h.core.Limits.Succeeded(v.r.Context(), attempt)
 	return h.proveSecondFactor(v, a, v.returnTo(a).String())
+}
+
+// finished reports a sign-in that was in progress when this request began and is not
+// any more (TestCodeFormSentTwice).
+func (v *visit) finished(a applicant) bool {
+	if a.flow == nil {
+		return false
+	}
+	_, err := v.h.core.Flows.Peek(v.r.Context(), v.id(), v.x.Cookies.Flow)
+	return errors.Is(err, session.ErrNone)
 }
 
 // codeRefused records the wrong code before it says so.

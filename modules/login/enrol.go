@@ -25,6 +25,8 @@ func (v *visit) enrolling() (a applicant, where string, err error) {
 		return a, "", err
 	}
 	switch {
+	case !v.policy().AcceptsFactor("totp"):
+		return a, "", errNotOffered
 	case a.flow != nil && a.person.HasTOTP:
 		return a, "/.gate/login/totp", nil // the password alone never replaces a factor
 	case a.flow != nil:
@@ -82,15 +84,16 @@ func (v *visit) showEnrolmentPage(a applicant, status int, problem page.Problem,
 		Base: answer.Base(v.x), Email: a.person.Email, Secret: enrolment.Secret.Reveal(), URI: enrolment.URI.Reveal(),
 		Replacing: a.person.HasTOTP, Problem: problem, RetryAfter: after,
 	}
-	if a.live != nil {
-		view.NotNow, view.Deadline = v.returnTo(a).String(), v.deadline(a)
+	if a.live != nil { // a sign-in in progress knows by itself where it leads
+		view.Return = v.returnTo(a).String()
+	}
+	if a.live != nil && !a.person.HasTOTP {
+		// "Not now" is offered only where it leads somewhere.
+		if d := v.policy().Baseline(a.live.Subject(), v.request()); d.Allowed() {
+			view.NotNow, view.Deadline = v.returnTo(a).String(), d.GraceUntil()
+		}
 	}
 	return v.show(status, view)
-}
-
-// deadline is the day until which a second factor can be put off; zero for none.
-func (v *visit) deadline(a applicant) time.Time {
-	return v.policy().Baseline(a.live.Subject(), v.request()).GraceUntil()
 }
 
 // confirmEnrolment is POST /.gate/enrol/totp: the first code shows that the app works.
@@ -131,5 +134,16 @@ func (h *Handler) confirmEnrolment(v *visit) error {
 	if err := v.record(v.event(audit.SecondFactor, "enrolled", a.person.ID)); err != nil {
 		return v.undecided(err)
 	}
-	return h.proveSecondFactor(v, a, v.returnTo(a).String())
+	if a.live != nil && a.person.HasTOTP {
+		// Whoever else is signed in with the factor that was replaced is not any more
+		// (TestReplacingTheAppEndsOtherSessions).
+		if _, err := h.core.Sessions.EndOthers(v.r.Context(), a.live); err != nil {
+			return v.undecided(err)
+		}
+	}
+	where = v.returnTo(a).String()
+	if a.live != nil && a.person.HasTOTP {
+		where = "/.gate/account?done=factor"
+	}
+	return h.proveSecondFactor(v, a, where)
 }

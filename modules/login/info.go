@@ -37,6 +37,9 @@ func (h *Handler) whoAmI(v *visit) error {
 	case live == nil:
 		return v.refuse(answer.SignInNeeded)
 	}
+	if refusal, _ := v.unmet(live); refusal != nil {
+		return v.refuse(refusal)
+	}
 	record, person := live.Record(), live.Person()
 	return v.json(sessionInfo{
 		Practice: string(v.id()), Session: record.ID.String(), Level: live.Subject().Level.String(), Methods: record.AMR,

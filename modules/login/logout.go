@@ -1,9 +1,11 @@
 package login
 
 import (
+	"errors"
 	"net/http"
 
 	"clinicgate/gateway/audit"
+	"clinicgate/gateway/session"
 	"clinicgate/modules/answer"
 	"clinicgate/modules/login/page"
 	"clinicgate/modules/practice"
@@ -38,6 +40,12 @@ func (h *Handler) logout(v *visit) error {
 			return v.undecided(err)
 		}
 		if err := h.core.Sessions.End(v.r.Context(), live); err != nil {
+			return v.undecided(err)
+		}
+	}
+	// A sign-in that was begun ends too: a copy of its cookie must not finish it.
+	if v.x.Cookies.Flow != "" {
+		if _, err := h.core.Flows.Consume(v.r.Context(), v.id(), v.x.Cookies.Flow); err != nil && !errors.Is(err, session.ErrNone) {
 			return v.undecided(err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"clinicgate/gateway/vault"
 	"clinicgate/modules/answer"
 	"clinicgate/modules/login/page"
+	"clinicgate/modules/practice"
 	"clinicgate/policy"
 )
 
@@ -24,7 +25,16 @@ func (h *Handler) showSignIn(v *visit) error {
 	switch {
 	case err != nil:
 		return v.undecided(err)
+	case live != nil && v.r.URL.Query().Has("again"):
+		return v.show(http.StatusOK, page.StepUp{
+			Base: answer.Base(v.x), Email: live.Person().Email, Proof: page.ProofPassword, Return: v.returnPath().String(),
+		})
 	case live != nil && v.policy().Baseline(live.Subject(), v.request()).Allowed():
+		// Whoever began to sign in over this session has given up ("Not you? Start
+		// again"): else the session's owner would be asked for the other's code.
+		if v.x.Cookies.Flow != "" {
+			dropCookie(v.w, practice.FlowCookie)
+		}
 		return v.redirect(v.returnPath().String())
 	}
 	view := page.SignIn{Base: answer.Base(v.x), Return: v.returnPath().String()}

@@ -22,6 +22,8 @@ type Enrol struct {
 	Deadline time.Time
 	// NotNow is where "Not now" leads, a path on this host; empty: it cannot be put off.
 	NotNow string
+	// Return is where to go afterwards: a path on this host. Anything else is left out.
+	Return string
 	// Replacing says that an app is set up already and will stop working.
 	Replacing bool
 	// Problem is why the last try failed.
@@ -37,7 +39,7 @@ type enrol struct {
 	Key                      []string
 	QR                       *qrCode
 	Open                     template.URL // opens the app on the phone itself
-	Deadline, NotNow         string
+	Deadline, NotNow, Return string
 	Replacing                bool
 	Field                    codeField
 }
@@ -51,6 +53,7 @@ func (p Enrol) frame() frame {
 		// No focus in the field at the start: it would scroll the steps out of sight.
 		Field: codeField{Label: "6-digit code from the app", Error: s.at(fieldCode)},
 	}
+	m.Return = localPath(p.Return)
 	if m.NotNow = localPath(p.NotNow); m.NotNow != "" && !p.Deadline.IsZero() {
 		m.Deadline = lastDay(p.Deadline, p.Zone)
 	}

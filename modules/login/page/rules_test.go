@@ -108,7 +108,7 @@ func TestFormContract(t *testing.T) {
 	allowed := map[string][]string{
 		"/.gate/login":                {"email password", "rd email password"},
 		"/.gate/login/totp":           {"code", "rd code"},
-		"/.gate/enrol/totp":           {"code"},
+		"/.gate/enrol/totp":           {"code", "rd code"},
 		"/.gate/logout":               {""},
 		"/.gate/account/sessions/end": {"session", "all"},
 	}

@@ -46,7 +46,7 @@ func states() []state {
 		{"code-unavailable", page.SecondFactor{Base: base, Email: email, Problem: page.Unavailable}},
 		{"enrol", page.Enrol{Base: base, Email: email, Secret: secret, URI: uri}},
 		{"enrol-wrong", page.Enrol{Base: base, Email: email, Secret: secret, URI: uri, Problem: page.WrongCode}},
-		{"enrol-grace", page.Enrol{Base: base, Email: email, Secret: secret, URI: uri, NotNow: ret, Deadline: now.Add(14 * 24 * time.Hour)}},
+		{"enrol-grace", page.Enrol{Base: base, Email: email, Secret: secret, URI: uri, NotNow: ret, Return: ret, Deadline: now.Add(14 * 24 * time.Hour)}},
 		{"enrol-replace", page.Enrol{Base: base, Email: email, Secret: secret, URI: uri, Replacing: true}},
 		{"enrol-no-picture", page.Enrol{Base: base, Email: email, Secret: secret}},
 		{"account", account()},
