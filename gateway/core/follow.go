@@ -18,6 +18,14 @@ func (c *Core) follow() {
 	c.Feed.Subscribe(c.Directory.Follow)
 	c.Directory.OnChange(c.cutUnserved)
 	c.Feed.Subscribe(func(change bus.Change) {
+		// What was opened with somebody's former roles and factors is opened anew with
+		// the present ones or not at all: nothing decides about a stream again while it
+		// is open (THREATS C7, Z3; TestRolesChangeOnLiveSessions).
+		if change.Kind == bus.KindPerson {
+			c.Streams.CutUser(change.Practice, change.Ref)
+		}
+	})
+	c.Feed.Subscribe(func(change bus.Change) {
 		if change.Kind != bus.KindKeys && change.Kind != bus.KindAll {
 			return
 		}
