@@ -33,6 +33,7 @@ type held struct {
 
 // holdUpload makes a long upload cancellable and registers it.
 func (t *Transport) holdUpload(req *http.Request, x *exchange.Exchange) *held {
+	req = req.WithContext(finalOnly{req.Context()})
 	h := &held{t: t, x: x, request: req}
 	if x.Live() == nil || req.Body == nil || req.ContentLength >= 0 && req.ContentLength < longBody {
 		return h
