@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime/debug"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -22,9 +21,10 @@ func init() { caddy.RegisterModule(App{}) }
 type App struct {
 	core.Files
 
-	core    *core.Core
-	key     string
-	missing error // why there is no core
+	core      *core.Core
+	key       string
+	missing   error // why there is no core
+	collector *collector
 }
 
 // cores holds the open cores of this process by state folder. A reload provisions
@@ -71,7 +71,6 @@ func (a *App) open(ctx caddy.Context, options core.Options) error {
 		return fmt.Errorf("opening the gateway's state: %w", err)
 	}
 	a.core, a.key = value.(shared).Core, options.State
-	tuneCollector()
 	a.core.SetLog(options.Log)
 	if err := a.core.SetPlatform(ctx, options.Platform); err != nil {
 		return fmt.Errorf("applying the platform document: %w", err)
@@ -79,23 +78,20 @@ func (a *App) open(ctx caddy.Context, options core.Options) error {
 	return a.core.Metrics.Register(ctx.GetMetricsRegistry())
 }
 
-// tuneCollector lets the heap grow to five times what is live before the garbage
-// collector runs. A proxy's live heap is small and its garbage short-lived: at Go's
-// default the collector runs many times a second for a few megabytes. Caddy sets a
-// memory limit from the machine or the container, and near it the collector works
-// harder again whatever stands here. An operator's GOGC wins.
-func tuneCollector() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+// Start refuses to run without a core. The core works since it was opened.
+func (a *App) Start() error {
+	if a.missing != nil {
+		return a.missing
 	}
+	a.collector = startCollector()
+	return nil
 }
 
-// Start refuses to run without a core. Otherwise it has nothing to start: the core
-// works since it was opened.
-func (a *App) Start() error { return a.missing }
-
-// Stop has nothing to stop: see Cleanup.
-func (a *App) Stop() error { return nil }
+// Stop ends what Start began; the core is given back by Cleanup.
+func (a *App) Stop() error {
+	a.collector.stop()
+	return nil
+}
 
 // Cleanup gives the core back, also after a Provision that failed half-way.
 func (a *App) Cleanup() error {

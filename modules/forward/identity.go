@@ -71,6 +71,7 @@ func (t *Transport) identityOf(x *exchange.Exchange, d policy.Decision) (*identi
 	id, err := t.signedIn(x.Practice, live, view, now)
 	if err == nil {
 		session.Prepare(view, id)
+		t.prepared.add(view, id)
 	}
 	return id, err
 }

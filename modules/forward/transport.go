@@ -27,6 +27,8 @@ type Transport struct {
 	core    *core.Core
 	answers *answer.Answers
 	log     *slog.Logger
+
+	prepared *prepared
 }
 
 // CaddyModule names the module.
@@ -46,6 +48,10 @@ func (t *Transport) Provision(ctx caddy.Context) (err error) {
 	}
 	if t.Compression == nil {
 		t.Compression = new(bool)
+	}
+	t.prepared = new(prepared)
+	if t.core != nil { // nil when the config is only validated
+		go t.prepared.run(ctx, t.core.Now)
 	}
 	return t.HTTPTransport.Provision(ctx)
 }
