@@ -56,11 +56,12 @@ func namesOwnCookie(setCookie string) bool {
 
 // receive cleans the answer and keeps hold of it when it may last.
 func (t *Transport) receive(res *http.Response, x *exchange.Exchange, hold *held) (*http.Response, error) {
-	if res.StatusCode == http.StatusSwitchingProtocols && !x.WebSocket {
+	if !isFinal(res.StatusCode) && !(res.StatusCode == http.StatusSwitchingProtocols && x.WebSocket) {
 		res.Body.Close()
 		hold.done()
-		t.log.Warn("backend switched protocols unasked", "practice", x.Practice.ID, "request", x.ID)
-		return nil, errUnasked
+		t.log.Warn("backend answered with a status that is none, or switched protocols unasked",
+			"practice", x.Practice.ID, "request", x.ID, "status", res.StatusCode)
+		return t.answers.Response(hold.request, answer.NoBackend, "backend_status", ""), nil
 	}
 	cleanAnswer(res.Header)
 	if challenge, asked := stepUpChallenge(res); asked && x.Live() != nil {
@@ -72,6 +73,11 @@ func (t *Transport) receive(res *http.Response, x *exchange.Exchange, hold *held
 	hold.body(res)
 	return res, nil
 }
+
+// isFinal reports the statuses that an answer may have (RFC 9110 section 15). Of
+// others net/http's server panics, and a switch of protocols that nobody asked for
+// would be a tunnel without any decision (THREATS fact 12, TestBrokenBackend).
+func isFinal(status int) bool { return status >= 200 && status <= 599 }
 
 // withoutTrailers returns an answer to which net/http adds no trailers when the body
 // has ended: it adds them to the response that it made, and this is a copy. A

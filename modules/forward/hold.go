@@ -17,10 +17,7 @@ import (
 // session must cut. Anything smaller is through before a revocation could matter.
 const longBody = 256 << 10
 
-var (
-	errUnasked = errors.New("backend switched protocols unasked")
-	errCut     = errors.New("session ended")
-)
+var errCut = errors.New("session ended")
 
 // held is one exchange with the backend that may outlive its session. Most are too
 // short, and what nobody is signed in for has no session to outlive.

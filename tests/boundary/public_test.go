@@ -16,9 +16,7 @@ func withPublicEcho(t *testing.T) *harness.Gateway {
 		document := rig.Document(t, "acacia",
 			"{path: /booking/*, public: true}", "{path: /api/echo, public: true}",
 			"127.0.0.1:9000", strings.TrimPrefix(gate.Backend, "http://"))
-		rig.Apply(t, gate, document, func() bool {
-			return rig.Send(t, gate, rig.Request{Host: rig.Host(gate, "acacia")}).Status == 200
-		})
+		rig.Apply(t, gate, document, rig.Host(gate, "acacia"), "/api/echo", 200)
 	})
 	return gate
 }

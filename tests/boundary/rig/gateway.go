@@ -1,11 +1,15 @@
 package rig
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,7 +52,7 @@ func Run(t testing.TB, c Config) *harness.Gateway {
 	}
 	for _, document := range documents {
 		upstream := strings.TrimPrefix(demo.Backend, "http://")
-		Apply(t, demo, strings.Replace(document, "127.0.0.1:9000", upstream, 1), func() bool { return true })
+		apply(t, demo, strings.Replace(document, "127.0.0.1:9000", upstream, 1))
 	}
 	host, port, err := net.SplitHostPort(demo.Addr)
 	if err != nil {
@@ -76,6 +80,29 @@ func Run(t testing.TB, c Config) *harness.Gateway {
 	write(t, file, string(edited))
 	start(t, demo, file)
 	return demo
+}
+
+// Handlers are those of the chain that practice_gateway expands to: practice,
+// practice_login, practice_enforce, reverse_proxy.
+func Handlers(config map[string]any) []map[string]any {
+	var handlers []map[string]any
+	for _, handler := range route(config)["handle"].([]any) {
+		handlers = append(handlers, handler.(map[string]any))
+	}
+	return handlers
+}
+
+// SetHandlers replaces the chain.
+func SetHandlers(config map[string]any, handlers ...map[string]any) {
+	route(config)["handle"] = handlers
+}
+
+func route(config map[string]any) map[string]any {
+	at := config
+	for _, name := range []string{"apps", "http", "servers", "srv0"} {
+		at = at[name].(map[string]any)
+	}
+	return at["routes"].([]any)[0].(map[string]any)
 }
 
 func (c Config) caddyfile(state, folder, host, port string) string {
@@ -185,21 +212,45 @@ func (l *log) String() string {
 	return l.b.String()
 }
 
-// Apply makes a document the policy of its practice and waits until the gateway
-// lives by it: it answers ask with another status than 421, or as until says.
-func Apply(t testing.TB, g *harness.Gateway, document string, until func() bool) {
+// Apply makes a document the policy of its practice while the gateway serves, and
+// waits until a GET of host and target is answered with status: the gateway then
+// lives by the document.
+func Apply(t testing.TB, g *harness.Gateway, document, host, target string, status int) {
+	t.Helper()
+	apply(t, g, document)
+	got := 0
+	for deadline := time.Now().Add(wait); got != status; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the new policy does not come into force: %s%s answers %d, want %d", host, target, got, status)
+		}
+		got = ask(g, host, target)
+	}
+}
+
+func apply(t testing.TB, g *harness.Gateway, document string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "practice.yaml")
 	write(t, file, document)
 	if _, stderr, code := g.Run(t, "practice", "apply", "-f", file); code != 0 {
 		t.Fatalf("applying the document: %s", stderr)
 	}
-	for deadline := time.Now().Add(wait); !until(); {
-		if time.Now().After(deadline) {
-			t.Fatal("the new policy does not come into force")
-		}
-		time.Sleep(50 * time.Millisecond)
+}
+
+// ask is the status of a GET, 0 while there is not even a certificate for the host.
+func ask(g *harness.Gateway, host, target string) int {
+	name, _, _ := strings.Cut(host, ":")
+	conn, err := tls.Dial("tcp", g.Addr, g.TLS(name, "http/1.1"))
+	if err != nil {
+		return 0
 	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(wait))
+	_, _ = io.WriteString(conn, Request{Host: host, Target: target}.Text())
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return 0
+	}
+	return res.StatusCode
 }
 
 // Document is harbour's example with other lines: replaced maps old text to new.

@@ -182,8 +182,13 @@ var netHTTP = map[string]bool{
 	"Unsupported transfer encoding":                                true,
 }
 
-// FromNetHTTP reports an answer of Go's server itself.
+// FromNetHTTP reports an answer of Go's server itself: no handler has put its Server
+// header there.
 func (a Answer) FromNetHTTP() bool {
-	return a.Header["Server"] == nil && a.Closed && netHTTP[a.Text] ||
-		a.Status == http.StatusExpectationFailed && a.Text == ""
+	if a.Header["Server"] != nil {
+		return false
+	}
+	tooLargeInH3 := a.Status == http.StatusRequestHeaderFieldsTooLarge && a.Text == ""
+	notInH2 := strings.HasPrefix(a.Text, "request header ") && strings.HasSuffix(a.Text, "is not valid in HTTP/2\n")
+	return netHTTP[a.Text] && a.Closed || notInH2 || tooLargeInH3 || a.Status == http.StatusExpectationFailed && a.Text == ""
 }
