@@ -31,17 +31,7 @@ func newMetrics(c *Core) *Metrics {
 			Namespace: namespace, Name: "refusals_total", Help: "Refused requests by reason.",
 		}, []string{"reason"}),
 	}
-	gauge := func(name, help string, value func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, value)
-	}
-	m.all = []prometheus.Collector{
-		m.SignIns, m.Undecided, m.refusals,
-		gauge("practices", "Practices in the index.", func() float64 { return float64(len(c.Directory.All())) }),
-		gauge("broken_practices", "Practices whose stored policy cannot be used. Alarm above 0.", func() float64 { return float64(len(c.Directory.Problems())) }),
-		gauge("open_databases", "Open practice databases.", func() float64 { return float64(c.DB.OpenCount()) }),
-		gauge("open_streams", "Open WebSockets, event streams and long transfers.", func() float64 { return float64(c.Streams.Count()) }),
-		gauge("feed_age_seconds", "Seconds since the change feed was last read. Alarm above 5.", func() float64 { return c.Now().Sub(c.Feed.LastOK()).Seconds() }),
-	}
+	m.all = append([]prometheus.Collector{m.SignIns, m.Undecided, m.refusals}, readings(c)...)
 	return m
 }
 
