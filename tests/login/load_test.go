@@ -1,0 +1,107 @@
+package login_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"clinicgate/tests/harness"
+	"clinicgate/tests/probe"
+)
+
+// maxGrowth bounds what five hundred passwords at once may add to the gateway's memory.
+// Each hash takes 19 MiB; all at once they would take more than 9 GiB.
+const maxGrowth = 768 << 20
+
+// L5: five hundred sign-ins at the same moment. Memory stays bounded, what is too much
+// is told to come back, and who is signed in goes on working.
+func TestFiveHundredSignInsAtOnce(t *testing.T) {
+	g := harness.Start(t)
+	p := g.Practice("acacia")
+	signedIn := probe.SignedIn(t, g, "acacia", p.Account("clinician")).Cookie(p.URL, probe.Session)
+	before := peak(t, g)
+
+	const crowd, addresses = 500, 10 // an address has a budget of its own
+	var clients []*http.Client
+	for i := range addresses {
+		clients = append(clients, probe.Client(t, g, fmt.Sprintf("127.0.6.%d", 1+i)))
+	}
+	statuses := make(chan int, crowd)
+	start := make(chan struct{})
+	var wait sync.WaitGroup
+	for i := range crowd {
+		wait.Go(func() {
+			<-start
+			req := probe.Form(p, "/.gate/login", url.Values{"email": {fmt.Sprintf("crowd-%d@acacia.test", i)}, "password": {"not-the-password-1234"}})
+			res, err := clients[i%addresses].Do(req)
+			if err != nil {
+				statuses <- 0
+				return
+			}
+			res.Body.Close()
+			if res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") == "" {
+				statuses <- -1
+				return
+			}
+			statuses <- res.StatusCode
+		})
+	}
+	close(start)
+	worst := work(t, g, p, signedIn, &wait)
+	close(statuses)
+	counts := map[int]int{}
+	for status := range statuses {
+		counts[status]++
+	}
+	grown := peak(t, g) - before
+	t.Logf("answers %v; peak memory grew by %d MiB; slowest signed-in request %s", counts, grown>>20, worst.Round(time.Millisecond))
+	if counts[http.StatusUnauthorized] == 0 || counts[http.StatusServiceUnavailable] == 0 ||
+		counts[http.StatusUnauthorized]+counts[http.StatusServiceUnavailable] != crowd {
+		t.Errorf("answers %v, want some decided (401), the rest told to come back (503)", counts)
+	}
+	if grown > maxGrowth {
+		t.Errorf("peak memory grew by %d MiB, want at most %d", grown>>20, maxGrowth>>20)
+	}
+}
+
+// work sends requests of somebody signed in until the crowd is answered, and returns
+// how long the slowest took.
+func work(t *testing.T, g *harness.Gateway, p harness.Practice, session string, crowd *sync.WaitGroup) (worst time.Duration) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { crowd.Wait(); close(done) }()
+	client := probe.Client(t, g, "")
+	for {
+		began := time.Now()
+		res := probe.Send(t, client, probe.Page(p, "/api/echo", probe.Session+"="+session))
+		worst = max(worst, time.Since(began))
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("a signed-in request meanwhile: %s", res.Status)
+		}
+		select {
+		case <-done:
+			return worst
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// peak is the largest resident size the gateway has had, in bytes.
+func peak(t *testing.T, g *harness.Gateway) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var kib int64
+	if _, err := fmt.Sscanf(rest, "%d kB", &kib); err != nil {
+		t.Fatalf("VmHWM: %v", err)
+	}
+	return kib << 10
+}
