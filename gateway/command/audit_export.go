@@ -45,7 +45,7 @@ func exportAudit(ctx context.Context, c *call) error {
 		return err
 	}
 	if !within.To.IsZero() && !within.To.After(within.From) {
-		return errUsage{errNoRange}
+		return usage("--until is not later than --since")
 	}
 	bar := newProgress(c.cmd, "Exporting")
 	defer bar.end()

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -100,6 +99,3 @@ func inZone(r audit.Record, p *directory.Practice) string {
 	}
 	return r.At.In(p.Policy.Timezone()).Format("2006-01-02 15:04:05 MST")
 }
-
-// errNoRange is a range of time that holds nothing.
-var errNoRange = errors.New("--until is not later than --since")

@@ -16,6 +16,7 @@ import (
 	"clinicgate/config/examples"
 	"clinicgate/gateway/command"
 	"clinicgate/gateway/core"
+	"clinicgate/policy"
 )
 
 // The commands are tried as they are used: by running them. The test binary is the
@@ -190,16 +191,27 @@ func open(t *testing.T, state string) *core.Core {
 	return c
 }
 
-// events are the records of a practice's log from number after on, "class/action".
+// events are the records of a practice's log after number after, as `audit tail --json`
+// prints them, read in this process because nearly every test asks for them.
 func events(t *testing.T, state, practice string, after int) []map[string]any {
 	t.Helper()
-	var found []map[string]any
-	for line := range strings.Lines(do(t, "", "audit", "tail", "--state", state, "-p", practice, "-n", "1000", "--json")) {
-		var e map[string]any
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			t.Fatalf("not JSON: %q", line)
+	c := open(t, state)
+	defer c.Close()
+	records, err := c.Audit.Tail(t.Context(), policy.PracticeID(practice), 1000)
+	if err != nil {
+		t.Fatalf("reading the log of %s: %v", practice, err)
+	}
+	found := []map[string]any{}
+	for _, r := range records {
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if int(e["seq"].(float64)) > after {
+		var e map[string]any
+		if err := json.Unmarshal(text, &e); err != nil {
+			t.Fatal(err)
+		}
+		if r.Seq > int64(after) {
 			found = append(found, e)
 		}
 	}

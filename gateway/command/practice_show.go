@@ -55,7 +55,7 @@ func (c *call) status(ctx context.Context, name string) (practiceView, *director
 }
 
 func practiceExport() *cobra.Command {
-	cmd := &cobra.Command{
+	return &cobra.Command{
 		Use: "export ID", Short: "Write a practice's policy, to be changed and applied again", Args: one("the id of a practice"),
 		Long: "Writes the policy in force as YAML (with --json as JSON). `gateway practice apply` takes either back.",
 		RunE: on(func(ctx context.Context, c *call) error {
@@ -78,5 +78,4 @@ func practiceExport() *cobra.Command {
 			return err
 		}),
 	}
-	return cmd
 }
