@@ -33,6 +33,7 @@ type owner struct {
 	id       string
 	person   *Person
 	read     int64 // when the person was read
+	order    int64 // which reading that was
 	dirty    bool  // the feed said that the person changed since
 	sessions []*state
 }
@@ -64,10 +65,12 @@ func (c *cell) remember(p Practice) {
 	}
 }
 
-// reading is a person's snapshot and when it was asked for.
+// reading is a person's snapshot, when it was asked for and as which. Clocks may be
+// set back; the order tells which of two is the newer.
 type reading struct {
 	person *Person
 	at     int64
+	order  int64
 }
 
 // attach enters what SQL said of one token into the cache; checked is when SQL was
@@ -109,10 +112,10 @@ func (c *cell) newState(r *row) *state {
 // setPerson gives all sessions of a person the new snapshot, unless a newer one is
 // there. Under cell.mu.
 func (c *cell) setPerson(o *owner, p reading) {
-	if o.person != nil && p.at < o.read {
+	if o.person != nil && p.order < o.order {
 		return
 	}
-	o.read, o.dirty = p.at, false
+	o.read, o.order, o.dirty = p.at, p.order, false
 	if o.person == p.person {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"clinicgate/gateway/bus"
 	"clinicgate/gateway/session"
@@ -40,6 +41,17 @@ func TestRoleChangeActsWithoutLoggingOut(t *testing.T) {
 	g.wantServed(limits, cookie)
 	if g.store.reads.Load() != reads {
 		t.Error("still stale")
+	}
+}
+
+func TestRoleChangeActsThoughTheClockWasSetBack(t *testing.T) {
+	g := newGate(t)
+	cookie, _ := g.signIn(limits, nurse)
+	g.clock.Advance(-time.Minute)
+	g.people.change(nurse, func(p *session.Person) { p.Roles = []string{"billing"} })
+	g.feed.deliver(personChange(nurse))
+	if roles := g.wantServed(limits, cookie).Subject().Roles; roles[0] != "billing" {
+		t.Errorf("roles %v", roles)
 	}
 }
 

@@ -115,6 +115,38 @@ func TestEndings(t *testing.T) {
 	}
 }
 
+// Another node was first, and its news are still on their way.
+func TestEndingWhatAnotherNodeHasEnded(t *testing.T) {
+	for name, end := range map[string]func(g *gate, l *session.Live) error{
+		"session": func(g *gate, l *session.Live) error { return g.End(g.t.Context(), l) },
+		"user": func(g *gate, _ *session.Live) error {
+			_, err := g.EndUser(g.t.Context(), harbour, nurse)
+			return err
+		},
+	} {
+		for _, feed := range []string{"works", "is down"} {
+			t.Run(name+", feed "+feed, func(t *testing.T) {
+				g := newGate(t)
+				cookie, l := g.signIn(limits, nurse)
+				cut := g.watched(l)
+				if err := g.again().End(t.Context(), l); err != nil {
+					t.Fatal(err)
+				}
+				g.wantServed(limits, cookie)
+				g.feed.fails.Store(feed == "is down")
+				if err := end(g, l); err != nil {
+					t.Fatal(err)
+				}
+				g.wantError(limits, cookie, session.ErrNone)
+				g.catchUp()
+				if !cut() {
+					t.Error("its stream goes on")
+				}
+			})
+		}
+	}
+}
+
 func TestEndOfAnUnknownSession(t *testing.T) {
 	g := newGate(t)
 	_, l := g.signIn(limits, nurse)

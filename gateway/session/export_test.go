@@ -90,7 +90,7 @@ func (m *Manager) EnterAt(found policy.PracticeID, p Practice, t Token, person P
 	r := in.row(p.ID, t, now)
 	r.key = t.digest(found)
 	c.mu.Lock()
-	_, victim := c.attach(r, reading{c.snapshot(person), now.UnixMicro()}, now.UnixMicro())
+	_, victim := c.attach(r, reading{c.snapshot(person), now.UnixMicro(), m.readings.Add(1)}, now.UnixMicro())
 	c.mu.Unlock()
 	release(victim)
 }

@@ -197,6 +197,23 @@ func TestFlushThatFailsIsDoneLater(t *testing.T) {
 	}
 }
 
+// A long outage does not pile up work: each session waits once.
+func TestFlushDuringALongOutageIsBounded(t *testing.T) {
+	g := newGate(t)
+	cookie, _ := g.signIn(limits, nurse)
+	g.store.down.Store(true)
+	for range 4 * session.FlushChunk {
+		g.clock.Advance(time.Second)
+		g.wantServed(limits, cookie).Touch(g.clock.Now())
+		_ = g.Flush(t.Context())
+	}
+	g.store.down.Store(false)
+	writes := g.store.writes.Load()
+	if err := g.Flush(t.Context()); err != nil || g.store.writes.Load() != writes+1 {
+		t.Errorf("%d transactions, %v", g.store.writes.Load()-writes, err)
+	}
+}
+
 // An UPDATE that finds no row says that the session was revoked, even if nobody
 // published it (a process that died between the two).
 func TestFlushFindsWhatWasRevoked(t *testing.T) {
@@ -207,14 +224,18 @@ func TestFlushFindsWhatWasRevoked(t *testing.T) {
 	g.Streams().Register(l.StreamKey(limits), func() { close(cut) })
 	g.exec(harbour, `DELETE FROM session_token WHERE session = $1`, l.ID().String())
 	g.exec(harbour, `DELETE FROM session WHERE id = $1`, l.ID().String())
+	_, evicted := g.signIn(limits, nurse)
+	g.Evict(evicted)
+	g.exec(harbour, `DELETE FROM session WHERE id = $1`, evicted.ID().String())
 	g.clock.Advance(time.Minute)
+	evicted.Touch(g.clock.Now())
 	g.wantServed(limits, cookie).Touch(g.clock.Now())
 	g.wantServed(limits, kept).Touch(g.clock.Now())
 	if err := g.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	<-cut
-	if !l.Ended() {
+	if !l.Ended() || !evicted.Ended() {
 		t.Error("not marked as ended")
 	}
 	g.wantError(limits, cookie, session.ErrNone)
@@ -268,6 +289,23 @@ func TestSweepDeletesWhatIsOverAndNothingElse(t *testing.T) {
 	if n := g.Stats().Cached; n != 1 {
 		t.Errorf("%d tokens in memory, want 1", n)
 	}
+}
+
+// Memory gives back what nobody asks for any more.
+func TestSweepClearsMemory(t *testing.T) {
+	g := newGate(t)
+	_, l := g.signIn(limits, doctor)
+	g.raise(l)
+	g.clock.Advance(11 * time.Second)
+	if err := g.Sweep(t.Context()); err != nil || g.Stats().Cached != 1 {
+		t.Errorf("%d tokens, %v; the replaced one is dead", g.Stats().Cached, err)
+	}
+	g.clock.Advance(limits.Idle + time.Minute)
+	g.exec(harbour, `DELETE FROM session`) // another node has swept
+	if err := g.Sweep(t.Context()); err != nil || g.Stats().Cached != 0 {
+		t.Errorf("%d tokens, %v", g.Stats().Cached, err)
+	}
+	g.consistent(harbour)
 }
 
 // A policy that makes the limits longer must not have sessions deleted by the

@@ -239,7 +239,7 @@ func (m *Manager) personOf(ctx context.Context, c *cell, p *Practice, id string)
 	now := m.now().UnixMicro()
 	c.mu.Lock()
 	if o := c.owners[id]; o != nil && !o.dirty && m.fresh(now, o.read, p) {
-		shared := reading{o.person, o.read}
+		shared := reading{o.person, o.read, o.order}
 		c.mu.Unlock()
 		return shared, nil
 	}
@@ -250,7 +250,7 @@ func (m *Manager) personOf(ctx context.Context, c *cell, p *Practice, id string)
 // readPerson asks the source. Whoever enters the result into the cache watches
 // from before the call.
 func (m *Manager) readPerson(ctx context.Context, c *cell, id string) (reading, error) {
-	asked := m.now().UnixMicro()
+	asked, order := m.now().UnixMicro(), m.readings.Add(1)
 	p, err := m.people.Person(ctx, c.id, id)
 	if errors.Is(err, ErrNoPerson) || err == nil && p.Disabled {
 		return reading{}, ErrNoPerson
@@ -263,5 +263,5 @@ func (m *Manager) readPerson(ctx context.Context, c *cell, id string) (reading, 
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return reading{c.snapshot(p), asked}, nil
+	return reading{c.snapshot(p), asked, order}, nil
 }

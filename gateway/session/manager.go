@@ -55,6 +55,7 @@ type Manager struct {
 	outbox    outbox
 	touched   touchedCells
 	stats     counters
+	readings  atomic.Int64 // of people, so far
 	swept     atomic.Int64 // where the round over all practices stands
 }
 

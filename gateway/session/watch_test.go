@@ -147,6 +147,38 @@ func TestDisabledWhileSigningIn(t *testing.T) {
 	}
 }
 
+// The same when the new session cannot be read again: the cookie is given out, and
+// opens nothing until SQL has been asked.
+func TestDisabledWhileSigningInDuringAnOutage(t *testing.T) {
+	g := newGate(t)
+	entered, release := g.people.stopOnce()
+	var err error
+	var token session.Token
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		token, _, err = g.Create(context.Background(), limits, passwordOf(nurse, g.clock.Now()))
+	})
+	<-entered
+	g.people.change(nurse, func(p *session.Person) { p.Disabled = true })
+	g.feed.deliver(personChange(nurse))
+	g.catchUp()
+	hook := func(write bool) {
+		if !write {
+			g.store.down.Store(true)
+		}
+	}
+	g.store.before.Store(&hook)
+	close(release)
+	reader.Wait()
+	if err != nil {
+		t.Fatalf("Create: %v", err)
+	}
+	g.wantError(limits, token.Reveal(), session.ErrUnavailable)
+	g.store.before.Store(nil)
+	g.store.down.Store(false)
+	g.wantError(limits, token.Reveal(), session.ErrNone)
+}
+
 // A rotation whose result cannot be read again is not lost: the new cookie is
 // given out, and the next request asks SQL.
 func TestRotationSurvivesAChangeItCannotRead(t *testing.T) {
@@ -248,7 +280,7 @@ func TestOlderReadingOfAPersonDoesNotReplaceANewer(t *testing.T) {
 	var reader sync.WaitGroup
 	reader.Go(func() { l, _ = g.Lookup(context.Background(), limits, cookie) })
 	<-entered
-	g.clock.Advance(time.Second)
+	g.clock.Advance(-time.Second) // the clock was set back meanwhile
 	g.people.change(nurse, func(p *session.Person) { p.Roles = []string{"billing"} })
 	newer := g.wantServed(limits, second)
 	close(release)
