@@ -4,9 +4,8 @@ package main
 
 import (
 	"github.com/caddyserver/caddy/v2"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
-	_ "clinicgate/gateway/command"
+	"clinicgate/gateway/command"
 	_ "clinicgate/modules/standard"
 )
 
@@ -14,5 +13,5 @@ func main() {
 	caddy.CustomBinaryName = "gateway"
 	caddy.CustomLongDescription = "Clinicgate is the security gateway in front of a clinical web platform.\n\n" +
 		"Try it:   gateway demo\nRun it:   gateway run --config /etc/clinicgate/Caddyfile"
-	caddycmd.Main()
+	command.Main()
 }
