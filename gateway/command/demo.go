@@ -175,6 +175,7 @@ func demoCaddyfile(state, host, port string) string {
 	log {
 		output stderr
 		level WARN
+		exclude admin
 	}
 	clinicgate {
 		state "%[1]s"
