@@ -102,7 +102,7 @@ func (b *bench) staff(ctx context.Context, i *seed.Installation, backend string,
 	people := make([]seed.Person, n)
 	return people, each(n, 4, func(k int) error {
 		var err error
-		people[k], err = i.Add(ctx, doc.Practice, fmt.Sprintf("person-%d@harbour.test", k), stage.Role, true)
+		people[k], err = i.Add(ctx, doc.Practice, fmt.Sprintf("person-%d@harbour.test", k), stage.Role)
 		return err
 	})
 }

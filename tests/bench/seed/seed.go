@@ -31,7 +31,7 @@ type Installation struct {
 // Person can sign in.
 type Person struct {
 	ID, Email, Password string
-	Secret              string // base32; empty without an authenticator app
+	Secret              string // of the authenticator app, base32
 }
 
 // Create makes a new installation in dir.
@@ -111,12 +111,20 @@ func Practices(doc policy.Document, n int, domain string) []policy.Document {
 	return docs
 }
 
-// Add makes a person with a random password, and with an authenticator app if enrolled says so.
-func (i *Installation) Add(ctx context.Context, id policy.PracticeID, email, role string, enrolled bool) (Person, error) {
-	p, err := i.add(ctx, id, Person{Email: email, Password: random()}, role)
-	if err != nil || !enrolled {
+// Add makes a person with a random password and an authenticator app.
+func (i *Installation) Add(ctx context.Context, id policy.PracticeID, email, role string) (Person, error) {
+	return i.add(ctx, id, Person{Email: email, Password: random()}, role)
+}
+
+// add stores a person with an authenticator app, and with a password if there is one.
+func (i *Installation) add(ctx context.Context, id policy.PracticeID, p Person, role string) (Person, error) {
+	added, err := i.core.Accounts.Add(ctx, id, account.NewPerson{
+		Email: p.Email, Name: "Benchmark", Roles: []string{role}, Password: vault.NewSecret(p.Password),
+	})
+	if err != nil {
 		return p, err
 	}
+	p.ID = added.ID
 	enrolment, err := i.core.Accounts.BeginTOTP(ctx, id, p.ID, "Benchmark", "")
 	if err != nil {
 		return p, err
@@ -128,15 +136,6 @@ func (i *Installation) Add(ctx context.Context, id policy.PracticeID, email, rol
 		return p, err
 	}
 	return p, i.core.Accounts.ConfirmTOTP(ctx, id, p.ID, code)
-}
-
-// add stores a person, with a password if there is one.
-func (i *Installation) add(ctx context.Context, id policy.PracticeID, p Person, role string) (Person, error) {
-	added, err := i.core.Accounts.Add(ctx, id, account.NewPerson{
-		Email: p.Email, Name: "Benchmark", Roles: []string{role}, Password: vault.NewSecret(p.Password),
-	})
-	p.ID = added.ID
-	return p, err
 }
 
 // random is a password nobody guesses.

@@ -72,7 +72,7 @@ func TestSeededPersonHasAPasswordAndAnAuthenticatorApp(t *testing.T) {
 	if err := i.Apply(ctx, []policy.Document{doc}, func(int) {}); err != nil {
 		t.Fatal(err)
 	}
-	p, err := i.Add(ctx, doc.Practice, "clinician@harbour.test", "clinician", true)
+	p, err := i.Add(ctx, doc.Practice, "clinician@harbour.test", "clinician")
 	if err != nil {
 		t.Fatal(err)
 	}

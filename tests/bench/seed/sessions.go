@@ -73,7 +73,7 @@ func tokenHash(id policy.PracticeID, token string) ([]byte, error) {
 	return sum[:], nil
 }
 
-// People makes n people without a password: they own sessions and cannot sign in.
+// People makes n people with an authenticator app but no password: they own sessions and cannot sign in.
 func (i *Installation) People(ctx context.Context, id policy.PracticeID, role string, n int) ([]Person, error) {
 	people := make([]Person, n)
 	for k := range people {

@@ -68,7 +68,7 @@ func (s *Stage) StartGateway(ctx context.Context, backend string) (*Gateway, err
 		if err := i.Apply(ctx, append(seed.Practices(doc, 0, ""), doc), func(int) {}); err != nil {
 			return err
 		}
-		g.person, err = i.Add(ctx, doc.Practice, email, Role, true)
+		g.person, err = i.Add(ctx, doc.Practice, email, Role)
 		return err
 	})
 	if err != nil {

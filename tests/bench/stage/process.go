@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,9 +22,11 @@ import (
 type Process struct {
 	Name string
 	Addr string // host:port it serves on
-	log  string
-	cmd  *exec.Cmd
-	done chan struct{}
+
+	stage *Stage
+	log   string
+	cmd   *exec.Cmd
+	done  chan struct{}
 }
 
 // PID of the process.
@@ -45,7 +48,7 @@ var starts = func() chan func() {
 // Start runs a server until Stop, Close or the end of this program, whatever comes first, even by SIGKILL. It waits
 // until addr accepts connections. Its output goes to a log in the stage's folder, which an error quotes.
 func (s *Stage) Start(ctx context.Context, name, addr string, program string, args ...string) (*Process, error) {
-	p := &Process{Name: name, Addr: addr, log: filepath.Join(s.Dir, name+".log"), done: make(chan struct{})}
+	p := &Process{Name: name, Addr: addr, stage: s, log: filepath.Join(s.Dir, name+".log"), done: make(chan struct{})}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
@@ -114,6 +117,25 @@ func (p *Process) Running() bool {
 	default:
 		return true
 	}
+}
+
+// Answers sends one request with the header lines and says whether the backend's answer came back.
+func (p *Process) Answers(ctx context.Context, header []string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, URL(p.Addr, "/"), nil)
+	if err != nil {
+		return err
+	}
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ":")
+		r.Header.Set(name, strings.TrimSpace(value))
+	}
+	client := p.stage.Client()
+	defer client.CloseIdleConnections()
+	status, text, err := fetch(client, r)
+	if err == nil && (status != http.StatusOK || text != body) {
+		err = fmt.Errorf("status %d: %.300q", status, text)
+	}
+	return err
 }
 
 // LogTail is the last two kilobytes that the process wrote.

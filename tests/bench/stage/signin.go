@@ -26,7 +26,7 @@ func (b Busy) Error() string {
 	return fmt.Sprintf("status %d, try again in %v", b.Status, b.RetryAfter)
 }
 
-// SignIn goes through the gateway's forms as a browser without scripts does: password, then code if there is one. It
+// SignIn goes through the gateway's forms as a browser without scripts does: password, then code. It
 // comes from the loopback address given, or from any if that is empty, so that a crowd need not share one address's
 // budget. It returns the session cookie as "name=value".
 func (s *Stage) SignIn(ctx context.Context, addr, from string, p seed.Person) (string, error) {
@@ -42,17 +42,15 @@ func (s *Stage) SignIn(ctx context.Context, addr, from string, p seed.Person) (s
 	if err != nil {
 		return "", fmt.Errorf("sending the password: %w", err)
 	}
-	if p.Secret != "" {
-		if !strings.HasPrefix(where, "/.gate/login/totp") {
-			return "", fmt.Errorf("after the password the gateway leads to %q, not to the code", where)
-		}
-		code, err := totp.GenerateCode(p.Secret, time.Now())
-		if err != nil {
-			return "", err
-		}
-		if where, err = post(ctx, client, addr, "/.gate/login/totp", url.Values{"code": {code}}); err != nil {
-			return "", fmt.Errorf("sending the code: %w", err)
-		}
+	if !strings.HasPrefix(where, "/.gate/login/totp") {
+		return "", fmt.Errorf("after the password the gateway leads to %q, not to the code", where)
+	}
+	code, err := totp.GenerateCode(p.Secret, time.Now())
+	if err != nil {
+		return "", err
+	}
+	if where, err = post(ctx, client, addr, "/.gate/login/totp", url.Values{"code": {code}}); err != nil {
+		return "", fmt.Errorf("sending the code: %w", err)
 	}
 	home, err := url.Parse(URL(addr, "/"))
 	if err != nil {
