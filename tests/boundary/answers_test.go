@@ -19,9 +19,9 @@ type hostile struct {
 func startHostile(t *testing.T) hostile {
 	t.Helper()
 	h := hostile{backend: rig.NewBackend(t)}
-	h.Gateway = rig.Run(t, rig.Config{
-		Documents: []string{rig.Document(t, "acacia",
-			"127.0.0.1:9000", h.backend.Addr, "{path: /booking/*, public: true}", "{path: /x/*, public: true}")},
+	document := rig.Document(t, "acacia",
+		"127.0.0.1:9000", h.backend.Addr, "{path: /booking/*, public: true}", "{path: /x/*, public: true}")
+	h.Gateway = rig.Seed(t, document).Run(t, rig.Config{
 		// A backend that broke three times is left alone for a while: then these tests
 		// would only see that.
 		JSON: func(config map[string]any) { delete(rig.Handlers(config)[3], "health_checks") },

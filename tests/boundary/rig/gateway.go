@@ -28,32 +28,52 @@ type Config struct {
 	Servers string // lines of `servers`
 	Site    string // lines beside practice_gateway
 	Gateway string // lines of practice_gateway
-	// Documents are the policies that differ from the examples; none: harbour and acacia.
-	Documents []string
 	// JSON edits the adapted config before it runs.
 	JSON func(config map[string]any)
 }
 
-// Run starts the gateway with a config of its own, with the demo's practices and
-// people, and with a demo backend for the practices that c names. It is stopped with
-// the test.
-func Run(t testing.TB, c Config) *harness.Gateway {
+// Seeded is the state of a demo that has ended, with a backend that goes on.
+type Seeded struct {
+	demo    *harness.Gateway
+	cookies map[string]string
+}
+
+// Seed makes practices and people as the demo does, signs in who has to be signed in
+// later, and makes the documents the policies of their practices. Where a document
+// names the example's backend it gets a demo backend that lives as long as the test.
+func Seed(t testing.TB, documents ...string) *Seeded {
 	t.Helper()
-	demo := harness.Start(t)
-	demo.Stop()
+	s := &Seeded{demo: harness.Start(t), cookies: map[string]string{}}
+	for _, who := range [][2]string{{"harbour", "admin"}, {"acacia", "clinician"}} {
+		s.cookies[who[0]+" "+who[1]] = new(Sessions).Of(t, s.demo, who[0], who[1])
+	}
+	s.demo.Stop()
 	server, err := backend.Serve(t.Context(), "127.0.0.1:0", backend.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	demo.Backend = server.URL()
-	documents := c.Documents
-	if documents == nil {
-		documents = []string{Document(t, "harbour"), Document(t, "acacia")}
-	}
+	s.demo.Backend = server.URL()
 	for _, document := range documents {
-		upstream := strings.TrimPrefix(demo.Backend, "http://")
-		apply(t, demo, strings.Replace(document, "127.0.0.1:9000", upstream, 1))
+		apply(t, s.demo, strings.Replace(document, "127.0.0.1:9000", strings.TrimPrefix(s.demo.Backend, "http://"), 1))
 	}
+	return s
+}
+
+// Cookie is the session cookie of harbour's admin or acacia's clinician.
+func (s *Seeded) Cookie(t testing.TB, practice, account string) string {
+	t.Helper()
+	cookie := s.cookies[practice+" "+account]
+	if cookie == "" {
+		t.Fatalf("%s of %s was not signed in", account, practice)
+	}
+	return cookie
+}
+
+// Run starts the gateway on the state with a config of its own. It is stopped with
+// the test.
+func (s *Seeded) Run(t testing.TB, c Config) *harness.Gateway {
+	t.Helper()
+	demo := s.demo
 	host, port, err := net.SplitHostPort(demo.Addr)
 	if err != nil {
 		t.Fatal(err)
