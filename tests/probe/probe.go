@@ -64,10 +64,15 @@ func MustWith(t testing.TB, g *harness.Gateway, stdin string, args ...string) st
 const password = "quiet-harbour-lantern-4471"
 
 // Add makes somebody at a practice, with an authenticator app if enrolled says so.
+// name is an e-mail address or the part before the @.
 func Add(t testing.TB, g *harness.Gateway, practice, name, role string, enrolled bool) harness.Account {
 	t.Helper()
+	email := name
+	if !strings.Contains(email, "@") {
+		email += "@" + practice + ".test"
+	}
 	args := []string{
-		"user", "add", "--practice", practice, "--email", name + "@" + practice + ".test", "--name", "Test " + name,
+		"user", "add", "--practice", practice, "--email", email, "--name", "Test Person",
 		"--role", role, "--password-file", "-", "--json",
 	}
 	if enrolled {
@@ -89,6 +94,31 @@ func SignedIn(t testing.TB, g *harness.Gateway, practice string, who harness.Acc
 	b := g.Browser(t, "h1")
 	b.SignIn(g.Practice(practice), who)
 	return b
+}
+
+// Open makes a practice like acacia, where a password is enough for now, on a host of
+// its own, before the same backend.
+func Open(t testing.TB, g *harness.Gateway, id, host string) harness.Practice {
+	t.Helper()
+	document := fmt.Sprintf("practice: %s\nname: Test Practice\nhosts: [%s]\nregion: au\ntimezone: Australia/Perth\nupstreams: [%s]\n"+
+		"sign_in:\n  methods: [password]\n  second_factor: {stage: grace, accept: [totp], grace_until: 2030-06-30T17:00:00+08:00}\n",
+		id, host, strings.TrimPrefix(g.Backend, "http://"))
+	MustWith(t, g, document, "practice", "apply", "-f", "-")
+	_, port, err := net.SplitHostPort(g.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := harness.Practice{ID: id, URL: "https://" + host + ":" + port}
+	client := Client(t, g, "")
+	Eventually(t, 10*time.Second, id+" is served", func() bool {
+		res, err := client.Do(Page(p, "/.gate/login"))
+		if err != nil {
+			return false // no certificate yet
+		}
+		res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
+	return p
 }
 
 // Cookie is the value that an answer sets for a cookie; set is false when it does not
