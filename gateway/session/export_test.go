@@ -65,6 +65,9 @@ func (l *Live) Displace() (rest func()) {
 // Digest is what is stored of a token.
 func (t Token) Digest(p policy.PracticeID) []byte { d := t.digest(p); return d[:] }
 
+// Digest is what is stored of a token.
+func (t FlowToken) Digest(p policy.PracticeID) []byte { d := t.digest(p); return d[:] }
+
 // Sizes that tests must know.
 const (
 	FlushChunk = flushChunk

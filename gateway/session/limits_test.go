@@ -338,7 +338,14 @@ func TestSweepGoesByTheLastLookup(t *testing.T) {
 	g.wantServed(longer, cookie)
 
 	// A policy that changed and was not used since is not known: nothing is deleted.
-	g.feed.deliver(bus.Change{Practice: harbour, Kind: bus.KindPolicy})
+	for _, kind := range []bus.Kind{bus.KindPolicy, bus.KindPractice} {
+		g.wantServed(longer, cookie).Touch(g.clock.Now())
+		g.feed.deliver(bus.Change{Practice: harbour, Kind: kind})
+		g.clock.Advance(longer.Idle - time.Minute)
+		if err := g.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	g.clock.Advance(limits.Absolute)
 	if err := g.Sweep(t.Context()); err != nil {
 		t.Fatal(err)

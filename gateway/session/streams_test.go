@@ -2,12 +2,14 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"clinicgate/gateway/bus"
 	"clinicgate/gateway/session"
 )
 
@@ -156,6 +158,35 @@ func TestStreamOfAnEvictedAndEndedSessionIsCut(t *testing.T) {
 				t.Error("it goes on")
 			}
 		})
+	}
+}
+
+// Neither cached nor in SQL any more, only its stream is left: each kind of change
+// finds it.
+func TestStreamIsFoundWhateverIsLeftOfItsSession(t *testing.T) {
+	for name, change := range map[string]bus.Change{
+		"person": personChange(nurse), "practice": {Practice: harbour, Kind: bus.KindPractice},
+		"all sessions": {Practice: harbour, Kind: bus.KindSession}, "unknown": {Kind: bus.KindAll},
+	} {
+		for _, disabled := range []bool{false, true} {
+			for _, cached := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, disabled %v, cached %v", name, disabled, cached), func(t *testing.T) {
+					g := newGate(t)
+					_, l := g.signIn(limits, nurse)
+					cut := g.watched(l)
+					if !cached {
+						g.Evict(l)
+					}
+					g.exec(harbour, `DELETE FROM session`)
+					g.people.change(nurse, func(p *session.Person) { p.Disabled = disabled })
+					g.feed.deliver(change)
+					g.catchUp()
+					if !cut() {
+						t.Error("it goes on")
+					}
+				})
+			}
+		}
 	}
 }
 

@@ -46,9 +46,36 @@ func malformed(good string) map[string]string {
 		"standard alphabet": good[:10] + "+" + good[11:],
 		"slash":             good[:10] + "/" + good[11:],
 		"non-ASCII":         good[:10] + "é" + good[12:],
-		"unused bits set":   "s1." + strings.Repeat("A", 42) + "B",
+		"unused bits set":   good[:len(good)-1] + nextSpelling(good[len(good)-1:]),
 		"all zero":          "s1." + strings.Repeat("A", 43),
 		"very long":         good + strings.Repeat("A", 1<<20),
+	}
+}
+
+// nextSpelling is the character whose four used bits are the same.
+func nextSpelling(last string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return alphabet[strings.Index(alphabet, last)+1:][:1]
+}
+
+// A digest says of which practice and which kind the token is (T3, T6).
+func TestDigestDependsOnPracticeAndKind(t *testing.T) {
+	token, other := session.NewToken(), session.NewToken()
+	flow, err := session.ParseFlowToken("f1." + token.Reveal()[3:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, digest := range [][]byte{
+		token.Digest("harbour"), token.Digest("banksia"), token.Digest("harbou"), token.Digest(""), other.Digest("harbour"), flow.Digest("harbour"),
+	} {
+		if len(digest) != 32 || seen[string(digest)] {
+			t.Errorf("digest %x is there twice", digest)
+		}
+		seen[string(digest)] = true
+	}
+	if string(token.Digest("harbour")) != string(token.Digest("harbour")) {
+		t.Error("a digest changes")
 	}
 }
 
