@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -23,6 +24,7 @@ type App struct {
 
 	core      *core.Core
 	key       string
+	options   core.Options
 	missing   error // why there is no core
 	collector *collector
 }
@@ -70,26 +72,42 @@ func (a *App) open(ctx caddy.Context, options core.Options) error {
 	if err != nil {
 		return fmt.Errorf("opening the gateway's state: %w", err)
 	}
-	a.core, a.key = value.(shared).Core, options.State
-	a.core.SetLog(options.Log)
-	if err := a.core.SetPlatform(ctx, options.Platform); err != nil {
-		return fmt.Errorf("applying the platform document: %w", err)
-	}
+	a.core, a.key, a.options = value.(shared).Core, options.State, options
 	return a.core.Metrics.Register(ctx.GetMetricsRegistry())
 }
 
-// Start refuses to run without a core. The core works since it was opened.
+// Start refuses to run without a core. The core works since it was opened; what starts
+// is that it lives by this config: a config that is refused while it is provisioned
+// has changed nothing.
 func (a *App) Start() error {
 	if a.missing != nil {
 		return a.missing
 	}
-	a.collector = startCollector()
+	return a.rule()
+}
+
+// rule makes this config's log and platform document those of the core.
+func (a *App) rule() error {
+	a.core.SetLog(a.options.Log)
+	ctx, cancel := context.WithTimeout(context.Background(), ruleTimeout)
+	defer cancel()
+	if err := a.core.SetPlatform(ctx, a.options.Platform); err != nil {
+		return fmt.Errorf("applying the platform document: %w", err)
+	}
 	return nil
 }
 
-// Stop ends what Start began; the core is given back by Cleanup.
+// ruleTimeout bounds reading the practices for a new platform document.
+const ruleTimeout = 30 * time.Second
+
+// Stop hands the core to the config that is in force. After a reload that is the new
+// one, which has it already; when another app of this config could not start, it is
+// the one that keeps serving (TestReloadThatFailsToListenChangesNothing).
 func (a *App) Stop() error {
-	a.collector.stop()
+	active, _ := caddy.ActiveContext().AppIfConfigured("clinicgate")
+	if other, ok := active.(*App); ok && other != a && other.core == a.core && other.core != nil {
+		return other.rule()
+	}
 	return nil
 }
 
@@ -105,9 +123,13 @@ func (a *App) Cleanup() error {
 // KnownHost tells the certificate permission whether a practice has this host.
 func (a *App) KnownHost(host string) bool { return a.core.Directory.ByHost(host) != nil }
 
-// Core returns the core of the config that is being provisioned. It is nil when the
-// gateway is only validated; then Start refuses, and no handler ever serves.
+// Core returns the core of the config that is being provisioned, to a handler of a
+// server that keeps the gateway's promises. It is nil when the gateway is only
+// validated; then Start refuses, and no handler ever serves.
 func Core(ctx caddy.Context) (*core.Core, error) {
+	if err := secureServer(ctx); err != nil {
+		return nil, err
+	}
 	value, err := ctx.App("clinicgate")
 	if err != nil {
 		return nil, err
