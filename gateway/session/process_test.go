@@ -43,7 +43,7 @@ func signInForEver(dir string) error {
 			return err
 		}
 		fmt.Println("in", token.Reveal())
-		raised, l, err := m.Raise(ctx, limits, l, policy.AAL2, []string{"otp"})
+		raised, _, err := m.Raise(ctx, limits, l, policy.AAL2, []string{"otp"})
 		if err != nil {
 			return err
 		}

@@ -78,16 +78,6 @@ func (n *node) all(names ...string) []*node {
 
 func (n *node) has(attr string) bool { _, ok := n.attrs[attr]; return ok }
 
-// within reports whether an element of that name is around n.
-func (n *node) within(name string) bool {
-	for p := n; p != nil; p = p.parent {
-		if p.name == name {
-			return true
-		}
-	}
-	return false
-}
-
 // byID returns the page's elements with an id.
 func (n *node) byID(t testing.TB) map[string]*node {
 	t.Helper()
