@@ -37,7 +37,7 @@ func sendH3(t testing.TB, g *harness.Gateway, r Request) Answer {
 	}})
 	req := (&http.Request{
 		Method: r.Method, Host: r.Host, URL: &url.URL{Scheme: "https", Host: r.Host, Opaque: r.Target},
-		Header: http.Header{}, Proto: "HTTP/3.0", ProtoMajor: 3,
+		Header: http.Header{},
 	}).WithContext(ctx)
 	for _, f := range r.Header {
 		req.Header[f[0]] = append(req.Header[f[0]], f[1])
