@@ -45,6 +45,7 @@ var sections = []section{
 type bench struct {
 	binary  string
 	started time.Time
+	profile string // file for a CPU profile of the gateway in the proxy section; "" for none
 	log     io.Writer
 }
 
@@ -89,8 +90,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	asJSON := flags.Bool("json", false, "print one line of JSON instead of tables")
 	binary := flags.String("binary", "", "the gateway to measure")
 	started := flags.Int64("started", time.Now().Unix(), "when the 50 s of the proxy section began, in Unix seconds")
+	profile := flags.String("profile", "", "proxy section: write a CPU profile of the gateway into this file (costs about 1 %)")
 	flags.Usage = func() {
-		_, _ = fmt.Fprintln(stderr, "usage: tests/bench/run [--only NAME,…] [--json]\n\nsections:")
+		_, _ = fmt.Fprintln(stderr, "usage: tests/bench/run [--only NAME,…] [--json] [--profile FILE]\n\nsections:")
 		for _, s := range sections {
 			_, _ = fmt.Fprintf(stderr, "  %-8s %s\n", s.name, s.about)
 		}
@@ -107,7 +109,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b := &bench{binary: *binary, started: time.Unix(*started, 0), log: stderr}
+	b := &bench{binary: *binary, started: time.Unix(*started, 0), profile: *profile, log: stderr}
 	return b.runAll(ctx, chosen, *asJSON, stdout)
 }
 

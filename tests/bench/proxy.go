@@ -59,8 +59,13 @@ func runProxy(ctx context.Context, b *bench) (report, error) {
 	}
 	// Both sides get the same bytes; bare Caddy hands the cookie on.
 	header := []string{"Cookie: " + cookie}
-	r, err := compareBoth(ctx, backend, contender{process: gate.Process, header: header}, contender{process: bare, header: header},
-		time.Until(b.started.Add(proxyLimit)))
+	left := time.Until(b.started.Add(proxyLimit))
+	profiled := make(chan error, 1)
+	go func() { profiled <- b.writeProfile(ctx, s, gate.Process, left-2*time.Second) }()
+	r, err := compareBoth(ctx, backend, contender{process: gate.Process, header: header}, contender{process: bare, header: header}, left)
+	if err == nil {
+		err = <-profiled
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +74,14 @@ func runProxy(ctx context.Context, b *bench) (report, error) {
 	}
 	r.title = "CPU of the proxy process per request, gateway with everything on over bare reverse_proxy"
 	return r, nil
+}
+
+// writeProfile takes a CPU profile of the gateway if one was asked for.
+func (b *bench) writeProfile(ctx context.Context, s *stage.Stage, gate *stage.Process, d time.Duration) error {
+	if b.profile == "" {
+		return nil
+	}
+	return s.Profile(ctx, gate, d, b.profile)
 }
 
 // runNoise puts a second bare Caddy in the gateway's place: what differs from 1.000 is noise.
