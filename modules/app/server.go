@@ -1,12 +1,14 @@
 package app
 
 import (
-	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
 // secureServer sees to what the gateway's promises need of the HTTP server that a
@@ -16,7 +18,7 @@ import (
 //
 // ctx holds the server only while its handlers are provisioned, which is before it
 // listens.
-func secureServer(ctx context.Context) error {
+func secureServer(ctx caddy.Context) error {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
 		return nil // not a handler: the certificate permission
@@ -37,7 +39,25 @@ func secureServer(ctx context.Context) error {
 	// Read from the left, X-Forwarded-For says what the client wants it to say
 	// (THREATS X1). There is no use for that, so there is no way to ask for it.
 	server.TrustedProxiesStrict = 1
-	return checkPolicies(server, where)
+	return errors.Join(checkPolicies(server, where), checkOnDemand(ctx))
+}
+
+// checkOnDemand refuses certificates on demand for whoever asks. Caddy refuses them
+// itself when they would be ordered from a public authority; from the internal one
+// strangers could still fill the disk.
+func checkOnDemand(ctx caddy.Context) error {
+	value, err := ctx.AppIfConfigured("tls")
+	app, ok := value.(*caddytls.TLS)
+	if err != nil || !ok || app.Automation == nil || app.Automation.OnDemand != nil {
+		return nil // no TLS app: nothing is on demand
+	}
+	for _, policy := range app.Automation.Policies {
+		if policy.OnDemand {
+			return errors.New("certificates are made on demand for any name that a stranger thinks of: " +
+				"write `on_demand_tls {` `permission practice` `}` among the global options")
+		}
+	}
+	return nil
 }
 
 // checkPolicies refuses TLS settings below the gateway's own. Caddy has no version

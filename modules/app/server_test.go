@@ -43,6 +43,12 @@ func (*probe) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 // validate checks a config whose one server has these fields beside the probe.
 func validate(t *testing.T, fields string) error {
 	t.Helper()
+	return validateWith(t, fields, `{}`)
+}
+
+// validateWith also has settings of the tls app.
+func validateWith(t *testing.T, fields, tls string) error {
+	t.Helper()
 	server := map[string]any{
 		"listen": []string{":8443"},
 		"routes": []any{map[string]any{"handle": []any{map[string]any{"handler": "app_probe"}}}},
@@ -53,6 +59,7 @@ func validate(t *testing.T, fields string) error {
 	config := caddy.Config{
 		Admin: &caddy.AdminConfig{Disabled: true},
 		AppsRaw: caddy.ModuleMap{
+			"tls":        json.RawMessage(tls),
 			"clinicgate": json.RawMessage(`{"state":"` + t.TempDir() + `"}`),
 			"http":       asJSON(t, map[string]any{"servers": map[string]any{"gate": server}}),
 		},
@@ -94,16 +101,20 @@ func TestServerWithoutALineIsSafe(t *testing.T) {
 // TestServerAgainstThePromisesIsRefused, with a sentence that says what to write.
 func TestServerAgainstThePromisesIsRefused(t *testing.T) {
 	for name, fields := range map[string]string{
-		"strict_sni_off": `{"strict_sni_host": false}`,
-		"0rtt_on":        `{"allow_0rtt": true}`,
-		"cbc_suite":      `{"tls_connection_policies": [{}, {"cipher_suites": ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"]}]}`,
-		"rsa_suite":      `{"tls_connection_policies": [{"cipher_suites": ["TLS_RSA_WITH_AES_128_GCM_SHA256"]}]}`,
-		"unknown_suite":  `{"tls_connection_policies": [{"cipher_suites": ["{env.SUITE}"]}]}`,
-		"secrets_log":    `{"tls_connection_policies": [{"insecure_secrets_log": "/tmp/secrets"}]}`,
-		"old_version":    `{"tls_connection_policies": [{"protocol_min": "tls1.1"}]}`,
+		"strict_sni_off":    `{"strict_sni_host": false}`,
+		"0rtt_on":           `{"allow_0rtt": true}`,
+		"cbc_suite":         `{"tls_connection_policies": [{}, {"cipher_suites": ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"]}]}`,
+		"rsa_suite":         `{"tls_connection_policies": [{"cipher_suites": ["TLS_RSA_WITH_AES_128_GCM_SHA256"]}]}`,
+		"unknown_suite":     `{"tls_connection_policies": [{"cipher_suites": ["{env.SUITE}"]}]}`,
+		"secrets_log":       `{"tls_connection_policies": [{"insecure_secrets_log": "/tmp/secrets"}]}`,
+		"on_demand_for_all": `{}`,
+		"old_version":       `{"tls_connection_policies": [{"protocol_min": "tls1.1"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := validate(t, fields)
+			if name == "on_demand_for_all" {
+				err = validateWith(t, fields, `{"automation": {"policies": [{"on_demand": true, "issuers": [{"module": "internal"}]}]}}`)
+			}
 			if err == nil {
 				t.Fatal("accepted")
 			}
