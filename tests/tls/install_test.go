@@ -84,12 +84,14 @@ func (i *install) caddyfile(t testing.TB, edit ...string) string {
 	t.Helper()
 	_, httpPort, _ := net.SplitHostPort(i.http)
 	_, httpsPort, _ := net.SplitHostPort(i.https)
-	moved := []string{
-		"/run/clinicgate", i.dir + "/run", "/var/lib/clinicgate", i.dir + "/state", "/etc/clinicgate", i.dir + "/etc",
-		"\tclinicgate {\n", fmt.Sprintf("\tdefault_bind 127.0.0.1\n\thttp_port %s\n\thttps_port %s\n\tskip_install_trust\n\tclinicgate {\n", httpPort, httpsPort),
-	}
+	own := fmt.Sprintf("\tdefault_bind 127.0.0.1\n\thttp_port %s\n\thttps_port %s\n", httpPort, httpsPort)
 	if !strings.Contains(strings.Join(edit, ""), onDemand) {
 		edit = append([]string{onDemand, onDemand + "\t\tissuer internal\n"}, edit...)
+		own += "\tskip_install_trust\n"
+	}
+	moved := []string{
+		"/run/clinicgate", i.dir + "/run", "/var/lib/clinicgate", i.dir + "/state", "/etc/clinicgate", i.dir + "/etc",
+		"\tclinicgate {\n", own + "\tclinicgate {\n",
 	}
 	text := shipped(t, "Caddyfile")
 	for _, pairs := range [][]string{moved, edit} {
