@@ -5,7 +5,6 @@ package practice
 
 import (
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -94,6 +93,7 @@ func (h *Handler) clean(r *http.Request, x *exchange.Exchange) *answer.Refusal {
 		return answer.TooManyCookies
 	}
 	cleanHeaders(r, h.core.ReservedAliases())
+	tellClient(r, x.Client)
 	x.Cookies = takeCookies(r.Header)
 	switch upgradeOf(r) {
 	case badUpgrade:
@@ -126,17 +126,6 @@ func canonicalTarget(target string) (string, error) {
 		return "", errTarget
 	}
 	return policy.CanonicalPath(path)
-}
-
-// clientAddr is the address that Caddy settled on from the connection and the
-// trusted proxies, in one spelling: no zone, no mapped IPv4.
-func clientAddr(r *http.Request) netip.Addr {
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr.Unmap().WithZone("")
 }
 
 // Interface guards.
