@@ -218,17 +218,20 @@ func (i *install) stop() {
 // trustInternal reads the development authority's root, once it is made.
 func (i *install) trustInternal(t testing.TB) {
 	t.Helper()
-	i.await(t, func() error {
-		pem, err := os.ReadFile(i.path("state/caddy/pki/authorities/local/root.crt"))
-		if err != nil {
-			return err
-		}
-		i.roots = x509.NewCertPool()
-		if !i.roots.AppendCertsFromPEM(pem) {
-			return errors.New("no certificate in root.crt")
-		}
-		return nil
-	})
+	i.await(t, func() error { return i.trustFile(i.path("state/caddy/pki/authorities/local/root.crt")) })
+}
+
+// trustFile trusts the authority whose root a file holds.
+func (i *install) trustFile(file string) error {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	i.roots = x509.NewCertPool()
+	if !i.roots.AppendCertsFromPEM(pem) {
+		return errors.New("no certificate in " + file)
+	}
+	return nil
 }
 
 // socket is the admin socket's path.
