@@ -2,11 +2,13 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"clinicgate/gateway/bus"
+	"clinicgate/gateway/database"
 	"clinicgate/gateway/session"
 	"clinicgate/policy"
 )
@@ -95,6 +97,35 @@ func TestDisabledPersonIsOutWithinASecond(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// On a node that has not served the practice yet, too: their sessions must not come
+// back when they are enabled again.
+func TestDisabledPersonLosesSessionsThatNobodyHasCached(t *testing.T) {
+	g := newGate(t)
+	cookie, _ := g.signIn(limits, nurse)
+	other := g.again()
+	g.people.change(nurse, func(p *session.Person) { p.Disabled = true })
+	other.feed.deliver(personChange(nurse))
+	other.catchUp()
+	g.people.change(nurse, func(p *session.Person) { p.Disabled = false })
+	other.wantError(limits, cookie, session.ErrNone)
+}
+
+// A change of a practice that is gone is not tried for ever.
+func TestChangeOfARemovedPracticeIsDropped(t *testing.T) {
+	g := newGate(t)
+	g.people.set(func(p *people) { p.fail = fmt.Errorf("reading: %w", database.ErrMissing) })
+	g.feed.deliver(bus.Change{Practice: "nowhere", Kind: bus.KindPerson, Ref: nurse})
+	g.catchUp()
+	asked := g.people.asked.Load()
+	if asked == 0 {
+		t.Fatal("nobody asked")
+	}
+	g.catchUp()
+	if g.people.asked.Load() != asked {
+		t.Error("asked again")
 	}
 }
 

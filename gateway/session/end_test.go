@@ -137,6 +137,9 @@ func TestEndingWhatAnotherNodeHasEnded(t *testing.T) {
 				if err := end(g, l); err != nil {
 					t.Fatal(err)
 				}
+				if name == "session" && !cut() {
+					t.Error("its stream waits")
+				}
 				g.wantError(limits, cookie, session.ErrNone)
 				g.catchUp()
 				if !cut() {

@@ -137,6 +137,11 @@ func (m *Manager) lead(ctx context.Context, c *cell, p *Practice, own *call, key
 		c.mu.Unlock()
 		close(own.done)
 	}()
+	// Another may have been faster between this request's look and its turn.
+	if l := m.cache.get(&key); l != nil && m.judge(l, p) == serve {
+		own.live, own.err = l, nil
+		return l, nil
+	}
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	m.stats.misses.Add(1)

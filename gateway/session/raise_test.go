@@ -291,6 +291,19 @@ func TestCreateRefusesNonsense(t *testing.T) {
 	}
 }
 
+// A sign-in may begin on a node whose clock is a little ahead; it gains nothing.
+func TestProofIsNeverLaterThanNow(t *testing.T) {
+	g := newGate(t)
+	in := passwordOf(nurse, g.clock.Now().Add(10*time.Second))
+	_, l, err := g.Create(t.Context(), limits, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := l.Subject().ProvedAt[policy.AAL1]; !at.Equal(g.clock.Now()) {
+		t.Errorf("proved at %v, now it is %v", at, g.clock.Now())
+	}
+}
+
 // A second factor that the identity provider holds counts as the person's.
 func TestHeldFactorCountsAsEnrolled(t *testing.T) {
 	g := newGate(t)
