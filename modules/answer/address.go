@@ -11,6 +11,9 @@ func LoginURL(r *http.Request) string { return "/.gate/login?rd=" + returnTo(r) 
 // StepUpURL is where a signed-in person proves the second factor again.
 func StepUpURL(r *http.Request) string { return "/.gate/login/totp?rd=" + returnTo(r) }
 
+// PasswordURL is where a signed-in person types the password again.
+func PasswordURL(r *http.Request) string { return "/.gate/login?again=1&rd=" + returnTo(r) }
+
 // EnrolURL is where a person sets up a second factor.
 func EnrolURL(r *http.Request) string { return "/.gate/enrol/totp?rd=" + returnTo(r) }
 

@@ -164,6 +164,8 @@ func problem(r *http.Request, x *exchange.Exchange, refusal *Refusal, reason str
 		p.LoginURL = LoginURL(r)
 	case StepUpNeeded:
 		p.LoginURL = StepUpURL(r)
+	case PasswordNeeded:
+		p.LoginURL = PasswordURL(r)
 	case EnrolNeeded:
 		p.LoginURL = EnrolURL(r)
 	}

@@ -45,9 +45,11 @@ var (
 var (
 	SignInNeeded = &Refusal{status: http.StatusUnauthorized, reason: "sign_in_required", title: "Sign in first."}
 	StepUpNeeded = &Refusal{status: http.StatusUnauthorized, reason: "insufficient_user_authentication", title: "A stronger or fresher sign-in is needed."}
-	EnrolNeeded  = &Refusal{status: http.StatusUnauthorized, reason: "second_factor_missing", title: "Set up a second factor first."}
-	Denied       = &Refusal{status: http.StatusForbidden, kind: page.NotAllowed, reason: "denied", title: "Your role does not open this page."}
-	Network      = &Refusal{status: http.StatusForbidden, kind: page.NotFromHere, reason: "network_not_allowed", title: "This practice is not reachable from your network."}
+	// PasswordNeeded is a step-up for somebody whose password is all they have.
+	PasswordNeeded = &Refusal{status: http.StatusUnauthorized, reason: "insufficient_user_authentication", title: "A fresher sign-in is needed."}
+	EnrolNeeded    = &Refusal{status: http.StatusUnauthorized, reason: "second_factor_missing", title: "Set up a second factor first."}
+	Denied         = &Refusal{status: http.StatusForbidden, kind: page.NotAllowed, reason: "denied", title: "Your role does not open this page."}
+	Network        = &Refusal{status: http.StatusForbidden, kind: page.NotFromHere, reason: "network_not_allowed", title: "This practice is not reachable from your network."}
 )
 
 // What could not be decided, and what others failed to do.

@@ -69,6 +69,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case policy.SignIn:
 		return h.sendTo(w, r, answer.SignInNeeded, decision, answer.LoginURL(r))
 	case policy.StepUp:
+		if decision.Need() <= policy.AAL1 && !live.Subject().HasSecondFactor {
+			return h.sendTo(w, r, answer.PasswordNeeded, decision, answer.PasswordURL(r))
+		}
 		return h.sendTo(w, r, answer.StepUpNeeded, decision, answer.StepUpURL(r))
 	case policy.Enrol:
 		return h.sendTo(w, r, answer.EnrolNeeded, decision, answer.EnrolURL(r))
