@@ -45,10 +45,13 @@ func (p *Permission) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// CertificateAllowed refuses every name that is not a practice's host.
+// CertificateAllowed refuses every name that is not a practice's host, as it stands:
+// nothing in it is expanded, and no other spelling of it is tried. Anybody can make
+// the gateway ask, so the answer comes from memory. It is asked before a certificate
+// is ordered, renewed or loaded from storage, so a removed practice's host gets none.
 func (p *Permission) CertificateAllowed(_ context.Context, name string) error {
-	if !p.hosts.KnownHost(name) {
-		return fmt.Errorf("%s: %w", name, caddytls.ErrPermissionDenied)
+	if p.hosts == nil || !p.hosts.KnownHost(name) {
+		return fmt.Errorf("no practice has the host %q: %w", name, caddytls.ErrPermissionDenied)
 	}
 	return nil
 }

@@ -121,7 +121,9 @@ func (a *App) Cleanup() error {
 }
 
 // KnownHost tells the certificate permission whether a practice has this host.
-func (a *App) KnownHost(host string) bool { return a.core.Directory.ByHost(host) != nil }
+func (a *App) KnownHost(host string) bool {
+	return a.core != nil && a.core.Directory.ByHost(host) != nil
+}
 
 // Core returns the core of the config that is being provisioned, to a handler of a
 // server that keeps the gateway's promises. It is nil when the gateway is only
