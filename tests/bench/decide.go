@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"path/filepath"
 	"testing"
@@ -39,7 +40,7 @@ func (r decideReport) Table() measure.Table {
 // run adds the figures of one step.
 func (r *decideReport) run(name string, f func(b *testing.B)) {
 	result := testing.Benchmark(f)
-	r.Steps = append(r.Steps, step{name, float64(result.T.Nanoseconds()) / float64(max(1, result.N)), result.AllocsPerOp(), result.AllocedBytesPerOp()})
+	r.Steps = append(r.Steps, step{name, math.Round(float64(result.T.Nanoseconds())*10/float64(max(1, result.N))) / 10, result.AllocsPerOp(), result.AllocedBytesPerOp()})
 }
 
 // runDecide measures policy.Decide on the harbour practice and on one with many rules, and the session look-up.

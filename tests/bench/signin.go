@@ -29,8 +29,15 @@ type signinReport struct {
 	CrowdFailed int     `json:"crowd_failed"`        // anything else; must be 0
 	PeakIdle    int64   `json:"memory_before_bytes"` // resident
 	Peak        int64   `json:"memory_peak_bytes"`   // resident, while the crowd signs in
-	P99Idle     float64 `json:"signed_in_p99_idle_ms"`
-	P99Crowd    float64 `json:"signed_in_p99_crowd_ms"`
+	Idle        latency `json:"idle"`
+	Crowd       latency `json:"while_crowd"`
+}
+
+// latency of paced requests, 99th percentile in milliseconds: signed in at the gateway, and at the same time through
+// bare Caddy, which shows what the busy machine does to a process that has nothing to do with signing in.
+type latency struct {
+	Gate float64 `json:"signed_in_p99_ms"`
+	Bare float64 `json:"bare_p99_ms"`
 }
 
 // Table shows one figure a row.
@@ -42,8 +49,13 @@ func (r signinReport) Table() measure.Table {
 	t.Add("  failed otherwise", fmt.Sprint(r.CrowdFailed))
 	t.Add("  memory before", measure.Megabytes(r.PeakIdle))
 	t.Add("  memory at its peak", measure.Megabytes(r.Peak))
-	t.Add("signed-in requests, p99 idle", fmt.Sprintf("%.1f ms", r.P99Idle))
-	t.Add("signed-in requests, p99 meanwhile", fmt.Sprintf("%.1f ms", r.P99Crowd))
+	for _, row := range []struct {
+		when string
+		latency
+	}{{"idle", r.Idle}, {"meanwhile", r.Crowd}} {
+		t.Add("signed-in requests, p99 "+row.when, fmt.Sprintf("%.1f ms", row.Gate))
+		t.Add("  through bare Caddy beside it", fmt.Sprintf("%.1f ms", row.Bare))
+	}
 	t.Notes = []string{"clients, load generator and gateway share the machine"}
 	return t
 }
@@ -59,7 +71,7 @@ func runSignin(ctx context.Context, b *bench) (report, error) {
 		return nil, err
 	}
 	defer func() { _ = s.Close() }()
-	backend, err := s.StartBackend(ctx)
+	backend, bare, err := s.StartBackendAndBare(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -80,13 +92,14 @@ func runSignin(ctx context.Context, b *bench) (report, error) {
 		return nil, fmt.Errorf("signing in: %w: %s", err, gate.LogTail())
 	}
 	r := signinReport{CrowdSize: crowd}
-	if r.P99Idle, err = b.pacedP99(ctx, s, gate, cookie, 10*time.Second); err != nil {
+	watch := func() (latency, error) { return pacedLatency(ctx, s, gate, bare, cookie) }
+	if r.Idle, err = watch(); err != nil {
 		return nil, err
 	}
 	if err := b.steadily(ctx, s, gate, people[1:1+steady], &r); err != nil {
 		return nil, err
 	}
-	return r, b.allAtOnce(ctx, s, gate, cookie, people[1+steady:], &r)
+	return r, b.allAtOnce(ctx, s, gate, people[1+steady:], watch, &r)
 }
 
 // staff makes a practice and its people, each with an authenticator app, on all processors.
@@ -135,7 +148,9 @@ func (b *bench) steadily(ctx context.Context, s *stage.Stage, gate *stage.Proces
 }
 
 // allAtOnce lets the crowd sign in while a person who is signed in goes on working.
-func (b *bench) allAtOnce(ctx context.Context, s *stage.Stage, gate *stage.Process, cookie string, people []seed.Person, r *signinReport) error {
+func (b *bench) allAtOnce(ctx context.Context, s *stage.Stage, gate *stage.Process, people []seed.Person,
+	watch func() (latency, error), r *signinReport,
+) error {
 	before, err := measure.ReadMemory(gate.PID())
 	if err != nil {
 		return err
@@ -146,9 +161,9 @@ func (b *bench) allAtOnce(ctx context.Context, s *stage.Stage, gate *stage.Proce
 	b.say("%d people sign in at once", len(people))
 	var mu sync.Mutex
 	started := time.Now()
-	var p99Err error
-	var watch sync.WaitGroup
-	watch.Go(func() { r.P99Crowd, p99Err = b.pacedP99(ctx, s, gate, cookie, 10*time.Second) })
+	var watchErr error
+	var watching sync.WaitGroup
+	watching.Go(func() { r.Crowd, watchErr = watch() })
 	err = each(len(people), len(people), func(k int) error {
 		busy, err := insist(ctx, s, gate.Addr, address(steady+k), people[k])
 		mu.Lock()
@@ -160,13 +175,13 @@ func (b *bench) allAtOnce(ctx context.Context, s *stage.Stage, gate *stage.Proce
 		return err
 	})
 	r.CrowdTime = measure.Round3(time.Since(started).Seconds())
-	watch.Wait()
+	watching.Wait()
 	after, memoryErr := measure.ReadMemory(gate.PID())
 	r.PeakIdle, r.Peak = before.Now, after.Peak
 	if err != nil {
 		b.say("of the crowd: %.500s", err.Error()) // counted in the report
 	}
-	return errors.Join(p99Err, memoryErr)
+	return errors.Join(watchErr, memoryErr)
 }
 
 // insist tries again, when the gateway says, for as long as it is busy, and counts how often it was.
@@ -187,13 +202,20 @@ func insist(ctx context.Context, s *stage.Stage, addr, from string, p seed.Perso
 // address gives each person a loopback address of their own: no clinic has 500 people behind one.
 func address(k int) string { return fmt.Sprintf("127.10.%d.%d", k/250, 1+k%250) }
 
-// pacedP99 is the 99th percentile of signed-in requests, in milliseconds.
-func (b *bench) pacedP99(ctx context.Context, s *stage.Stage, gate *stage.Process, cookie string, d time.Duration) (float64, error) {
+// pacedLatency measures both fronts at once, for ten seconds.
+func pacedLatency(ctx context.Context, s *stage.Stage, gate, bare *stage.Process, cookie string) (latency, error) {
 	script, err := s.Write("paced.lua", pacedScript)
 	if err != nil {
-		return 0, err
+		return latency{}, err
 	}
-	result, err := measure.Load{Protocol: measure.HTTP1, URL: stage.URL(gate.Addr, "/"), Header: []string{"Cookie: " + cookie},
-		Connections: 16, Duration: d, Script: script, MinBytes: stage.BodyBytes}.Run(ctx)
-	return measure.Round3(result.P99.Seconds() * 1e3), err
+	var l latency
+	fronts := []*stage.Process{gate, bare}
+	into := []*float64{&l.Gate, &l.Bare}
+	err = each(len(fronts), len(fronts), func(k int) error {
+		result, err := measure.Load{Protocol: measure.HTTP1, URL: stage.URL(fronts[k].Addr, "/"), Header: []string{"Cookie: " + cookie},
+			Connections: 16, Duration: 10 * time.Second, Script: script, MinBytes: stage.BodyBytes}.Run(ctx)
+		*into[k] = measure.Round3(result.P99.Seconds() * 1e3)
+		return err
+	})
+	return l, err
 }
