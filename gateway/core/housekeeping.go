@@ -27,16 +27,25 @@ func (c *Core) keepHouse(ctx context.Context) error {
 			return ctx.Err()
 		case <-timer.C:
 		}
-		for _, p := range c.Directory.All() {
-			if err := c.prune(ctx, p.ID); err != nil && ctx.Err() == nil {
-				c.Log().Error("old records could not be removed", "practice", p.ID, "reason", err)
-			}
-			if !sleep(ctx, housePause) {
-				return ctx.Err()
-			}
+		if err := c.tidy(ctx); err != nil {
+			return err
 		}
 		timer.Reset(houseRound)
 	}
+}
+
+// tidy makes one round. A practice that fails is left for the next round and does not
+// keep the others waiting.
+func (c *Core) tidy(ctx context.Context) error {
+	for _, p := range c.Directory.All() {
+		if err := c.prune(ctx, p.ID); err != nil && ctx.Err() == nil {
+			c.Log().Error("old records could not be removed", "practice", p.ID, "reason", err)
+		}
+		if !sleep(ctx, housePause) {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // prune removes a practice's audit events that are older than the retention.
