@@ -39,7 +39,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	for _, n := range []*gate{g, other} {
 		background.Go(func() { _ = n.Run(ctx) })
 	}
-	rounds, workers := 12, 12
+	rounds, workers := 5, 12
 	if testing.Short() {
 		rounds = 3
 	}
