@@ -2,10 +2,12 @@ package core_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -87,21 +89,29 @@ func TestOpenWithoutAMasterKeyRefuses(t *testing.T) {
 	}
 }
 
-// TestCloseEndsWhatRuns: nothing that Open started is left, and open streams are cut
-// before the databases close.
-func TestCloseEndsWhatRuns(t *testing.T) {
+// TestRunsUntilClosed: what Open started outlives the context of whoever opened it, a
+// config that a reload replaces, and follows another process's changes. Close ends
+// all of it.
+func TestRunsUntilClosed(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	o := options(t, "{}")
 	ctx, cancel := context.WithCancel(t.Context())
-	c, err := core.Open(ctx, options(t, "{}"))
+	c, err := core.Open(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cancel() // of whoever opened it: a config reload must not stop what runs
-	apply(t, c, "harbour")
-	if c.Directory.ByHost("harbour.localhost") == nil {
-		t.Error("the practice is not served")
+	cancel()
+	tool, err := core.OpenTool(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := c.Close(); err != nil {
+	apply(t, tool, "harbour")
+	for deadline := time.Now().Add(20 * time.Second); c.Directory.ByHost("harbour.localhost") == nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the practice is never served")
+		}
+	}
+	if err := errors.Join(tool.Close(), c.Close()); err != nil {
 		t.Errorf("closing: %v", err)
 	}
 }
