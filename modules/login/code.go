@@ -135,6 +135,7 @@ func (h *Handler) checkCode(v *visit) error {
 	if ok, err := v.readForm(); !ok {
 		return err
 	}
+	defer h.turns.take(v.x.Cookies.Flow)()
 	a, err := v.applicant()
 	if err != nil {
 		return v.noApplicant(err)
@@ -156,11 +157,6 @@ func (h *Handler) checkCode(v *visit) error {
 	}
 	err = h.core.Accounts.CheckTOTP(v.r.Context(), v.id(), a.person.ID, code)
 	switch {
-	case errors.Is(err, account.ErrRefused) && v.finished(a):
-		// The same form twice: its twin has used the code and the sign-in is done. Where
-		// its cookie has arrived, the sign-in page leads on to where the person was going.
-		h.core.Limits.Return(v.r.Context(), attempt)
-		return v.noApplicant(errExpired)
 	case errors.Is(err, account.ErrRefused):
 		return h.codeRefused(v, a)
 	case err != nil:
@@ -168,16 +164,6 @@ func (h *Handler) checkCode(v *visit) error {
 	}
 	h.core.Limits.Succeeded(v.r.Context(), attempt)
 	return h.proveSecondFactor(v, a, v.returnTo(a).String())
-}
-
-// finished reports a sign-in that was in progress when this request began and is not
-// any more (TestCodeFormSentTwice).
-func (v *visit) finished(a applicant) bool {
-	if a.flow == nil {
-		return false
-	}
-	_, err := v.h.core.Flows.Peek(v.r.Context(), v.id(), v.x.Cookies.Flow)
-	return errors.Is(err, session.ErrNone)
 }
 
 // codeRefused records the wrong code before it says so.

@@ -24,6 +24,7 @@ type Handler struct {
 	answers *answer.Answers
 	origin  *http.CrossOriginProtection
 	routes  map[string]route
+	turns   *turns
 	places  chan struct{} // one for each password that is looked at now
 }
 
@@ -48,6 +49,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.core, h.answers, h.origin = c, answer.New(c), http.NewCrossOriginProtection()
 	h.places = make(chan struct{}, maxSignIns)
+	h.turns = new(turns)
 	h.routes = map[string]route{
 		"login":                {get: h.showSignIn, post: h.signIn},
 		"login/totp":           {get: h.showCode, post: h.checkCode},

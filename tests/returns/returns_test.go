@@ -30,6 +30,7 @@ func away() []string {
 		"/.//evil.example", "/..//evil.example", "/%2e%2e//evil.example", "/%2F/evil.example", "/%5cevil.example", "/%2f%2fevil.example",
 		"/;//evil.example", "/x\r\nSet-Cookie:%20a=b", "/x%0d%0aSet-Cookie:%20a=b", "/x\x00", "/x%00", "evil.example", "?x", "#x", "/x#//evil.example",
 		"/\u2215evil.example", "/\uff0f/evil.example", "\uff0f\uff0fevil.example", "/" + strings.Repeat("a", 3000),
+		"/x?\r\nSet-Cookie: a=b", "/x?a#//evil.example", "/x?\\evil.example", "/x?\u2028evil",
 		"/.gate/login", "/.gate/logout", "/.GATE/logout", "/.gate/login?rd=//evil.example",
 	}
 }
