@@ -12,21 +12,30 @@ import (
 	"clinicgate/tests/probe"
 )
 
-// Eleven minutes later: a coffee, a patient, and the proof is too old for some things.
-func TestElevenMinutesLater(t *testing.T) {
-	t.Parallel()
+// later is a gateway eleven minutes after some people signed in: a coffee, a patient,
+// and the proof is too old for some things. The clock is moved by ageing what is stored.
+type later struct {
+	g       *harness.Gateway
+	p       harness.Practice // harbour
+	people  map[string]harness.Account
+	cookies map[string]string // name=value of the session
+	expired string            // name=value of a sign-in that was begun then
+}
+
+func elevenMinutesLater(t *testing.T) *later {
+	t.Helper()
 	state := t.TempDir()
 	g := harness.StartIn(t, state)
-	people := map[string]harness.Account{}
-	cookies := map[string]string{}
+	l := &later{people: map[string]harness.Account{}, cookies: map[string]string{}}
+	harbour, acacia := g.Practice("harbour"), g.Practice("acacia")
 	for _, name := range []string{"prescriber", "asked-by-backend", "replacer"} {
-		people[name] = probe.Add(t, g, "harbour", name, "clinician", true)
-		cookies[name] = probe.SignedIn(t, g, "harbour", people[name]).Cookie(g.Practice("harbour").URL, probe.Session)
+		l.people[name] = probe.Add(t, g, "harbour", name, "clinician", true)
+		l.cookies[name] = probe.Session + "=" + probe.SignedIn(t, g, "harbour", l.people[name]).Cookie(harbour.URL, probe.Session)
 	}
-	people["late"] = probe.Add(t, g, "harbour", "late", "clinician", true)
-	expired := halfway(t, g, "harbour", "", people["late"])
-	clinician := g.Practice("acacia").Account("clinician")
-	cookies["clinician"] = probe.SignedIn(t, g, "acacia", clinician).Cookie(g.Practice("acacia").URL, probe.Session)
+	l.people["late"] = probe.Add(t, g, "harbour", "late", "clinician", true)
+	l.expired = halfway(t, g, "harbour", "", l.people["late"])
+	l.people["clinician"] = acacia.Account("clinician")
+	l.cookies["clinician"] = probe.Session + "=" + probe.SignedIn(t, g, "acacia", l.people["clinician"]).Cookie(acacia.URL, probe.Session)
 	g.Stop()
 	const eleven = int64(11 * time.Minute / time.Microsecond)
 	for _, practice := range []string{"harbour", "acacia"} {
@@ -34,105 +43,139 @@ func TestElevenMinutesLater(t *testing.T) {
 		alter(t, state, practice, `UPDATE session SET created = created - ?`, eleven)
 	}
 	alter(t, state, "harbour", `UPDATE flow SET expires = expires - ?`, eleven)
-	g = harness.StartIn(t, state)
-	p := g.Practice("harbour")
-	send := func(req *http.Request) harness.Answer { return probe.Send(t, probe.Client(t, g, ""), req) }
-	session := func(name string) string { return probe.Session + "=" + cookies[name] }
-	stepUp := func(name, rd string) string {
-		res := send(probe.Form(p, "/.gate/login/totp", url.Values{"code": {g.Browser(t, "h1").Code(people[name].TOTPSecret)}, "rd": {rd}}, session(name)))
-		next, _ := probe.Cookie(res, probe.Session)
-		if where(res) != rd || next == "" || next == cookies[name] {
-			t.Fatalf("step-up: %s to %q, new id %t", res.Status, where(res), next != cookies[name])
-		}
-		return probe.Session + "=" + next
-	}
+	l.g = harness.StartIn(t, state)
+	l.p = l.g.Practice("harbour")
+	return l
+}
 
-	t.Run("a prescription asks for the code again", func(t *testing.T) {
-		form := probe.Form(p, "/prescriptions/17", url.Values{"medicine": {"amoxicillin"}}, session("prescriber"))
-		form.Header.Set("Referer", p.URL+"/prescriptions/17?tab=new")
-		before := g.Hits(t, "/prescriptions")
-		if res := send(form); where(res) != "/.gate/login/totp?rd=%2Fprescriptions%2F17%3Ftab%3Dnew" {
-			t.Fatalf("%s to %q", res.Status, where(res))
-		}
-		if g.Hits(t, "/prescriptions") != before {
-			t.Error("the backend saw it all the same")
-		}
-		if res := send(probe.Page(p, "/prescriptions/17", session("prescriber"))); res.StatusCode != http.StatusOK {
-			t.Errorf("reading: %s", res.Status)
-		}
-		page := send(probe.Page(p, "/.gate/login/totp?rd=%2Fprescriptions%2F17", session("prescriber")))
-		if !strings.Contains(page.Text, "To open prescriptions, confirm it’s you") || !strings.Contains(page.Text, people["prescriber"].Email) {
-			t.Errorf("the page does not say what for and who: %.300s", page.Text)
-		}
-		fresh := stepUp("prescriber", "/prescriptions/17")
-		if res := send(probe.Form(p, "/prescriptions/17", url.Values{"medicine": {"amoxicillin"}}, fresh)); res.StatusCode != http.StatusOK {
-			t.Errorf("after the code: %s", res.Status)
-		}
-	})
-	t.Run("a program is told so", func(t *testing.T) {
-		req := probe.Form(p, "/prescriptions/17", nil, session("prescriber"))
-		req.Header.Set("Sec-Fetch-Mode", "cors")
-		req.Header.Set("Sec-Fetch-Dest", "empty")
-		res := send(req)
-		if res.StatusCode == http.StatusUnauthorized && !strings.Contains(res.Header.Get("WWW-Authenticate"), "insufficient_user_authentication") {
-			t.Errorf("challenge %q", res.Header.Get("WWW-Authenticate"))
-		}
-	})
-	t.Run("the backend asks for a fresh sign-in", func(t *testing.T) {
-		const path = "/stepup?acr_values=aal2&max_age=300"
-		if res := send(probe.Page(p, path, session("asked-by-backend"))); where(res) != "/.gate/login/totp?rd="+url.QueryEscape(path) {
-			t.Fatalf("%s to %q", res.Status, where(res))
-		}
-		script := probe.Page(p, path, session("asked-by-backend"))
-		script.Header.Set("Sec-Fetch-Mode", "cors")
-		script.Header.Set("Sec-Fetch-Dest", "empty")
-		if res := send(script); res.StatusCode != http.StatusUnauthorized || !strings.Contains(res.Header.Get("WWW-Authenticate"), "insufficient_user_authentication") {
-			t.Errorf("script: %s, challenge %q", res.Status, res.Header.Get("WWW-Authenticate"))
-		}
-		if res := send(probe.Page(p, path, stepUp("asked-by-backend", path))); res.StatusCode != http.StatusOK {
-			t.Errorf("after the code: %s %.200s", res.Status, res.Text)
-		}
-	})
-	t.Run("replacing the app asks for a code of the present one", func(t *testing.T) {
-		res := send(probe.Page(p, "/.gate/enrol/totp", session("replacer")))
-		if !strings.HasPrefix(where(res), "/.gate/login/totp?rd=") || strings.Contains(res.Text, "secret=") {
-			t.Errorf("%s to %q", res.Status, where(res))
-		}
-		if res := send(probe.Form(p, "/.gate/enrol/totp", url.Values{"code": {"123456"}}, session("replacer"))); !strings.HasPrefix(where(res), "/.gate/login/totp?rd=") {
-			t.Errorf("posting: %s to %q", res.Status, where(res))
-		}
-		if res := send(probe.Page(p, "/.gate/enrol/totp", stepUp("replacer", "/.gate/account"))); res.StatusCode != http.StatusOK {
-			t.Errorf("after the code: %s", res.Status)
-		}
-	})
-	t.Run("the sign-in in progress is over", func(t *testing.T) {
-		res := send(probe.Form(p, "/.gate/login/totp", url.Values{"code": {g.Browser(t, "h1").Code(people["late"].TOTPSecret)}, "rd": {"/patients"}}, expired))
-		if where(res) != "/.gate/login?rd=%2Fpatients&expired=1" {
-			t.Errorf("%s to %q", res.Status, where(res))
-		}
-		if _, set := probe.Cookie(res, probe.Session); set {
-			t.Error("it signed in")
-		}
-	})
-	t.Run("setting up the first app asks for the password again", func(t *testing.T) {
-		p := g.Practice("acacia")
-		res := send(probe.Page(p, "/.gate/enrol/totp", session("clinician")))
-		if where(res) != "/.gate/login?again=1&rd=%2F.gate%2Faccount" {
-			t.Fatalf("%s to %q", res.Status, where(res))
-		}
-		page := send(probe.Page(p, where(res), session("clinician")))
-		if page.StatusCode != http.StatusOK || !strings.Contains(page.Text, `name="password"`) || !strings.Contains(page.Text, clinician.Email) {
-			t.Fatalf("the password is not asked for: %s to %q", page.Status, where(page))
-		}
-		res = send(probe.Form(p, "/.gate/login", url.Values{"email": {clinician.Email}, "password": {clinician.Password}, "rd": {"/.gate/account"}}, session("clinician")))
-		next, _ := probe.Cookie(res, probe.Session)
-		if where(res) != "/.gate/enrol/totp?rd=%2F.gate%2Faccount" {
-			t.Errorf("after the password: %s to %q", res.Status, where(res))
-		}
-		if page := send(probe.Page(p, "/.gate/enrol/totp", probe.Session+"="+next)); !strings.Contains(page.Text, "secret=") {
-			t.Errorf("the key is not shown: %s to %q", page.Status, where(page))
-		}
-	})
+func (l *later) send(t *testing.T, req *http.Request) harness.Answer {
+	t.Helper()
+	return probe.Send(t, probe.Client(t, l.g, ""), req)
+}
+
+// code is the form with a right code.
+func (l *later) code(t *testing.T, name, rd, cookie string) *http.Request {
+	t.Helper()
+	return probe.Form(l.p, "/.gate/login/totp", url.Values{"code": {l.g.Browser(t, "h1").Code(l.people[name].TOTPSecret)}, "rd": {rd}}, cookie)
+}
+
+// stepUp proves the second factor again and returns the new session cookie.
+func (l *later) stepUp(t *testing.T, name, rd string) string {
+	t.Helper()
+	res := l.send(t, l.code(t, name, rd, l.cookies[name]))
+	next, _ := probe.Cookie(res, probe.Session)
+	if where(res) != rd || next == "" || probe.Session+"="+next == l.cookies[name] {
+		t.Fatalf("step-up: %s to %q, new id %q", res.Status, where(res), next)
+	}
+	return probe.Session + "=" + next
+}
+
+// script makes a request one that a page's script sends.
+func script(req *http.Request) *http.Request {
+	req.Header.Set("Sec-Fetch-Mode", "cors")
+	req.Header.Set("Sec-Fetch-Dest", "empty")
+	return req
+}
+
+func TestElevenMinutesLater(t *testing.T) {
+	t.Parallel()
+	l := elevenMinutesLater(t)
+	t.Run("a prescription asks for the code again", l.prescription)
+	t.Run("the backend asks for a fresh sign-in", l.backendAsks)
+	t.Run("replacing the app asks for a code of the present one", l.replacingTheApp)
+	t.Run("the sign-in in progress is over", l.expiredSignIn)
+	t.Run("setting up the first app asks for the password again", l.firstApp)
+}
+
+func (l *later) prescription(t *testing.T) {
+	cookie := l.cookies["prescriber"]
+	write := func(cookie string) *http.Request {
+		form := probe.Form(l.p, "/prescriptions/17", url.Values{"medicine": {"amoxicillin"}}, cookie)
+		form.Header.Set("Referer", l.p.URL+"/prescriptions/17?tab=new")
+		return form
+	}
+	before := l.g.Hits(t, "/prescriptions")
+	if res := l.send(t, write(cookie)); where(res) != "/.gate/login/totp?rd=%2Fprescriptions%2F17%3Ftab%3Dnew" {
+		t.Fatalf("%s to %q", res.Status, where(res))
+	}
+	if res := l.send(t, script(write(cookie))); res.StatusCode != http.StatusUnauthorized ||
+		!strings.Contains(res.Header.Get("WWW-Authenticate"), "insufficient_user_authentication") {
+		t.Errorf("a script: %s, challenge %q", res.Status, res.Header.Get("WWW-Authenticate"))
+	}
+	if l.g.Hits(t, "/prescriptions") != before {
+		t.Error("the backend saw it all the same")
+	}
+	if res := l.send(t, probe.Page(l.p, "/prescriptions/17", cookie)); res.StatusCode != http.StatusOK {
+		t.Errorf("reading: %s", res.Status)
+	}
+	page := l.send(t, probe.Page(l.p, "/.gate/login/totp?rd=%2Fprescriptions%2F17", cookie))
+	if !strings.Contains(page.Text, "To open prescriptions, confirm it’s you") || !strings.Contains(page.Text, l.people["prescriber"].Email) {
+		t.Errorf("the page does not say what for and who: %.300s", page.Text)
+	}
+	if res := l.send(t, write(l.stepUp(t, "prescriber", "/prescriptions/17"))); res.StatusCode != http.StatusOK {
+		t.Errorf("after the code: %s", res.Status)
+	}
+}
+
+// backendAsks: RFC 9470, spoken between backend and gateway.
+func (l *later) backendAsks(t *testing.T) {
+	const path = "/stepup?acr_values=aal2&max_age=300"
+	cookie := l.cookies["asked-by-backend"]
+	if res := l.send(t, probe.Page(l.p, path, cookie)); where(res) != "/.gate/login/totp?rd="+url.QueryEscape(path) {
+		t.Fatalf("%s to %q", res.Status, where(res))
+	}
+	if res := l.send(t, script(probe.Page(l.p, path, cookie))); res.StatusCode != http.StatusUnauthorized ||
+		!strings.Contains(res.Header.Get("WWW-Authenticate"), "insufficient_user_authentication") {
+		t.Errorf("a script: %s, challenge %q", res.Status, res.Header.Get("WWW-Authenticate"))
+	}
+	if res := l.send(t, probe.Page(l.p, path, l.stepUp(t, "asked-by-backend", path))); res.StatusCode != http.StatusOK {
+		t.Errorf("after the code: %s %.200s", res.Status, res.Text)
+	}
+}
+
+// replacingTheApp: F4.
+func (l *later) replacingTheApp(t *testing.T) {
+	cookie := l.cookies["replacer"]
+	res := l.send(t, probe.Page(l.p, "/.gate/enrol/totp", cookie))
+	if !strings.HasPrefix(where(res), "/.gate/login/totp?rd=") || strings.Contains(res.Text, "secret=") {
+		t.Errorf("%s to %q", res.Status, where(res))
+	}
+	if res := l.send(t, probe.Form(l.p, "/.gate/enrol/totp", url.Values{"code": {"123456"}}, cookie)); !strings.HasPrefix(where(res), "/.gate/login/totp?rd=") {
+		t.Errorf("posting: %s to %q", res.Status, where(res))
+	}
+	if res := l.send(t, probe.Page(l.p, "/.gate/enrol/totp", l.stepUp(t, "replacer", "/.gate/account"))); res.StatusCode != http.StatusOK {
+		t.Errorf("after the code: %s", res.Status)
+	}
+}
+
+func (l *later) expiredSignIn(t *testing.T) {
+	res := l.send(t, l.code(t, "late", "/patients", l.expired))
+	if where(res) != "/.gate/login?rd=%2Fpatients&expired=1" {
+		t.Errorf("%s to %q", res.Status, where(res))
+	}
+	if _, set := probe.Cookie(res, probe.Session); set {
+		t.Error("it signed in")
+	}
+}
+
+func (l *later) firstApp(t *testing.T) {
+	p, who, cookie := l.g.Practice("acacia"), l.people["clinician"], l.cookies["clinician"]
+	res := l.send(t, probe.Page(p, "/.gate/enrol/totp", cookie))
+	if where(res) != "/.gate/login?again=1&rd=%2F.gate%2Faccount" {
+		t.Fatalf("%s to %q", res.Status, where(res))
+	}
+	page := l.send(t, probe.Page(p, where(res), cookie))
+	if page.StatusCode != http.StatusOK || !strings.Contains(page.Text, `name="password"`) || !strings.Contains(page.Text, who.Email) {
+		t.Fatalf("the password is not asked for: %s to %q", page.Status, where(page))
+	}
+	res = l.send(t, probe.Form(p, "/.gate/login", url.Values{"email": {who.Email}, "password": {who.Password}, "rd": {"/.gate/account"}}, cookie))
+	next, _ := probe.Cookie(res, probe.Session)
+	if where(res) != "/.gate/enrol/totp?rd=%2F.gate%2Faccount" {
+		t.Errorf("after the password: %s to %q", res.Status, where(res))
+	}
+	if page := l.send(t, probe.Page(p, "/.gate/enrol/totp", probe.Session+"="+next)); !strings.Contains(page.Text, "secret=") {
+		t.Errorf("the key is not shown: %s to %q", page.Status, where(page))
+	}
 }
 
 // Grace: the page is offered, can be put off, and leads back to where people were going.
