@@ -22,12 +22,14 @@ var hsts = []string{"max-age=31536000; includeSubDomains"}
 
 // Begin gives every answer what it must carry, whoever writes it: HSTS over TLS, and
 // the end of the connection where somebody else could see the end of the request at
-// another place.
+// another place, or where the sender waits to be asked for its body. Without that,
+// net/http asks for 256 KiB of it before it sends even a refusal
+// (TestExpectAndRange).
 func Begin(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil {
 		w.Header()["Strict-Transport-Security"] = hsts
 	}
-	if endsAmbiguously(r) {
+	if endsAmbiguously(r) || r.ProtoMajor == 1 && r.Header["Expect"] != nil {
 		w.Header()["Connection"] = []string{"close"}
 	}
 }

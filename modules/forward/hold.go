@@ -31,6 +31,9 @@ type held struct {
 // holdUpload makes a long upload cancellable and registers it.
 func (t *Transport) holdUpload(req *http.Request, x *exchange.Exchange) *held {
 	req = req.WithContext(finalOnly{req.Context()})
+	if req.Body != nil {
+		req.Body = upload{req.Body}
+	}
 	h := &held{t: t, x: x, request: req}
 	if x.Live() == nil || req.Body == nil || req.ContentLength >= 0 && req.ContentLength < longBody {
 		return h
@@ -41,6 +44,27 @@ func (t *Transport) holdUpload(req *http.Request, x *exchange.Exchange) *held {
 	h.release = func() { unregister(); cancel(nil) }
 	return h
 }
+
+// upload is a request body whose sender may break it: with chunks that are none, or
+// by going away. To reverse_proxy that must look like a request that was given up. An
+// error of any other kind counts against the backend, and after three of them it would
+// be out of reach for everybody (THREATS D2, TestBrokenUploadTakesTheBackendFromNobody).
+type upload struct{ io.ReadCloser }
+
+// Read says of every end but the proper one that the sender broke the body.
+func (u upload) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = errBroken{}
+	}
+	return n, err
+}
+
+// errBroken is a context.Canceled to errors.Is.
+type errBroken struct{}
+
+func (errBroken) Error() string        { return "the client broke its request" }
+func (errBroken) Is(target error) bool { return target == context.Canceled }
 
 // done ends the hold when there is no body to hold on to.
 func (h *held) done() {

@@ -189,6 +189,6 @@ func (a Answer) FromNetHTTP() bool {
 		return false
 	}
 	tooLargeInH3 := a.Status == http.StatusRequestHeaderFieldsTooLarge && a.Text == ""
-	notInH2 := strings.HasPrefix(a.Text, "request header ") && strings.HasSuffix(a.Text, "is not valid in HTTP/2\n")
+	notInH2 := strings.HasPrefix(a.Text, "request header ") && strings.HasSuffix(a.Text, "in HTTP/2\n")
 	return netHTTP[a.Text] && a.Closed || notInH2 || tooLargeInH3 || a.Status == http.StatusExpectationFailed && a.Text == ""
 }
