@@ -107,11 +107,14 @@ func parseBackendTLS(d *caddyfile.Dispenser, t *reverseproxy.HTTPTransport) erro
 // chain is the request's way (DESIGN section 2). The transport at its end needs the
 // decision in its hand, so even another order could not leak.
 func chain(transport reverseproxy.HTTPTransport, httpsPort int) []json.RawMessage {
+	// A backend that takes no connection is left out for a few seconds, after one
+	// failure: the try that follows must reach the next one. What failed on a connection
+	// does not count, see modules/forward.
 	proxy := map[string]any{
 		"dynamic_upstreams":  map[string]any{"source": "practice"},
 		"transport":          json.RawMessage(caddyconfig.JSONModuleObject(transport, "protocol", "practice", nil)),
-		"health_checks":      map[string]any{"passive": map[string]any{"fail_duration": "10s", "max_fails": 3}},
-		"load_balancing":     map[string]any{"selection_policy": map[string]any{"policy": "first"}, "retries": 1, "try_interval": "100ms"},
+		"health_checks":      map[string]any{"passive": map[string]any{"fail_duration": "5s", "max_fails": 1}},
+		"load_balancing":     map[string]any{"selection_policy": map[string]any{"policy": "first"}, "retries": 2, "try_interval": "100ms"},
 		"stream_close_delay": "5m",
 	}
 	door := map[string]any{}

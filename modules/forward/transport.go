@@ -75,10 +75,30 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := t.HTTPTransport.RoundTrip(hold.request)
 	if err != nil {
 		hold.done()
-		t.log.Warn("backend does not answer", "practice", x.Practice.ID, "request", x.ID, "reason", cause(err))
-		return nil, err
+		return t.failed(hold.request, x, err)
 	}
 	return t.receive(res, x, hold)
+}
+
+// failed says what became of a request that the backend did not answer. Only when no
+// connection came about is that an error: reverse_proxy then tries the next backend
+// and leaves this one out for some seconds. A backend that took the request and hung
+// up, or thought for too long, gets no second try, which could do a thing twice, and
+// stays in use: otherwise whoever finds one page on which it fails could take it away
+// from all practices that share it (TestOneFailingPageStopsNobodyElse).
+func (t *Transport) failed(req *http.Request, x *exchange.Exchange, err error) (*http.Response, error) {
+	if req.Context().Err() != nil {
+		return nil, err // the browser has gone, or its session has ended
+	}
+	why := cause(err)
+	t.log.Warn("backend does not answer", "practice", x.Practice.ID, "request", x.ID, "reason", why)
+	switch why {
+	case noConnection:
+		return nil, err
+	case tooSlow:
+		return t.answers.Response(req, answer.SlowBackend, answer.SlowBackend.Reason(), ""), nil
+	}
+	return t.answers.Response(req, answer.NoBackend, answer.NoBackend.Reason(), ""), nil
 }
 
 // hideFromLogger returns the request to send and leaves in req only what
@@ -104,17 +124,24 @@ func keepUpgrade(h http.Header) http.Header {
 	return http.Header{"Upgrade": upgrade, "Connection": h["Connection"]}
 }
 
+// Why a backend does not answer.
+const (
+	noConnection = "no connection"
+	tooSlow      = "timeout"
+	brokenOff    = "connection broke"
+)
+
 // cause is the reason of a failed round trip without address and path.
 func cause(err error) string {
 	var dial reverseproxy.DialError
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &dial):
-		return "no connection"
+		return noConnection
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "timeout"
+		return tooSlow
 	}
-	return "connection broke"
+	return brokenOff
 }
 
 // Interface guards.
