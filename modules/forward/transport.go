@@ -4,6 +4,7 @@
 package forward
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -87,8 +88,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // stays in use: otherwise whoever finds one page on which it fails could take it away
 // from all practices that share it (TestOneFailingPageStopsNobodyElse).
 func (t *Transport) failed(req *http.Request, x *exchange.Exchange, err error) (*http.Response, error) {
-	if req.Context().Err() != nil {
-		return nil, err // the browser has gone, or its session has ended
+	if req.Context().Err() != nil || errors.Is(err, context.Canceled) {
+		return nil, err // the browser has gone or broke its body, or its session has ended
 	}
 	why := cause(err)
 	t.log.Warn("backend does not answer", "practice", x.Practice.ID, "request", x.ID, "reason", why)
