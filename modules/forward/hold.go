@@ -2,7 +2,6 @@ package forward
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -17,7 +16,17 @@ import (
 // session must cut. Anything smaller is through before a revocation could matter.
 const longBody = 256 << 10
 
-var errCut = errors.New("session ended")
+// gaveUp is an error that is a context.Canceled to errors.Is: the exchange ended
+// before its time, and the backend is not to blame.
+type gaveUp string
+
+const (
+	errCut    gaveUp = "session ended"
+	errBroken gaveUp = "the client broke its request"
+)
+
+func (e gaveUp) Error() string        { return string(e) }
+func (e gaveUp) Is(target error) bool { return target == context.Canceled }
 
 // held is one exchange with the backend that may outlive its session. Most are too
 // short, and what nobody is signed in for has no session to outlive.
@@ -46,8 +55,8 @@ func (t *Transport) holdUpload(req *http.Request, x *exchange.Exchange) *held {
 }
 
 // upload is a request body whose sender may break it: with chunks that are none, or
-// by going away. To reverse_proxy that must look like a request that was given up. An
-// error of any other kind counts against the backend, and after three of them it would
+// by going away. To reverse_proxy that must look like a request that was given up: an
+// error of any other kind counts against the backend, and after a few of them it would
 // be out of reach for everybody (THREATS D2, TestBrokenUploadTakesTheBackendFromNobody).
 type upload struct{ io.ReadCloser }
 
@@ -55,16 +64,10 @@ type upload struct{ io.ReadCloser }
 func (u upload) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		err = errBroken{}
+		err = errBroken
 	}
 	return n, err
 }
-
-// errBroken is a context.Canceled to errors.Is.
-type errBroken struct{}
-
-func (errBroken) Error() string        { return "the client broke its request" }
-func (errBroken) Is(target error) bool { return target == context.Canceled }
 
 // done ends the hold when there is no body to hold on to.
 func (h *held) done() {

@@ -3,6 +3,7 @@ package protocol_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"clinicgate/tests/boundary/rig"
 )
@@ -48,9 +49,38 @@ func TestBrokenUploadTakesTheBackendFromNobody(t *testing.T) {
 					c.Close()
 					continue
 				}
-				c.Read("POST").CheckRefusal(t, 400, 499)
+				c.Read("POST").CheckRefusal(t, 400, 499, 502)
 			}
 			served(t)
 		})
 	}
+}
+
+// TestEndedUploadTakesTheBackendFromNobody: neither is it the backend's failure when a
+// session ends in the middle of its uploads.
+func TestEndedUploadTakesTheBackendFromNobody(t *testing.T) {
+	cookie := sessions.Of(t, gate, "harbour", "billing")
+	before := gate.Hits(t, "/upload")
+	var uploads []*rig.Conn
+	for range 8 {
+		c := rig.Open(t, gate, "harbour.localhost")
+		c.Write("POST /upload HTTP/1.1\r\nHost: " + host() + "\r\nCookie: __Host-gate=" + cookie + "\r\nContent-Length: 10000000\r\n\r\nchart")
+		uploads = append(uploads, c)
+	}
+	for deadline := time.Now().Add(20 * time.Second); gate.Hits(t, "/upload")-before < len(uploads); {
+		if time.Now().After(deadline) {
+			t.Fatal("the uploads do not reach the backend")
+		}
+	}
+	logout := rig.Request{Host: host(), Method: "POST", Target: "/.gate/logout", Cookie: cookie, Header: []rig.Field{{"Origin", "https://" + host()}, {"Content-Length", "0"}}}
+	if answer := rig.Send(t, gate, logout); answer.Status != 303 {
+		t.Fatalf("logout: %d", answer.Status)
+	}
+	for _, c := range uploads {
+		c.Write(strings.Repeat("a", 1<<20)) // the gateway notices the end when it has read once more
+		if c.Read("POST").Status/100 == 2 {
+			t.Error("an upload went through after its session had ended")
+		}
+	}
+	served(t)
 }
