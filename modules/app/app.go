@@ -83,7 +83,11 @@ func (a *App) Start() error {
 	if a.missing != nil {
 		return a.missing
 	}
-	return a.rule()
+	if err := a.rule(); err != nil {
+		return err
+	}
+	a.collector = startCollector()
+	return nil
 }
 
 // rule makes this config's log and platform document those of the core.
@@ -100,10 +104,12 @@ func (a *App) rule() error {
 // ruleTimeout bounds reading the practices for a new platform document.
 const ruleTimeout = 30 * time.Second
 
-// Stop hands the core to the config that is in force. After a reload that is the new
+// Stop ends what Start began and hands the core to the config that is in force. After a reload that is the new
 // one, which has it already; when another app of this config could not start, it is
-// the one that keeps serving (TestReloadThatFailsToListenChangesNothing).
+// the one that keeps serving (TestBrokenConfigIsRefusedAndTheOldOneServes). The core
+// is given back by Cleanup.
 func (a *App) Stop() error {
+	a.collector.stop()
 	active, _ := caddy.ActiveContext().AppIfConfigured("clinicgate")
 	if other, ok := active.(*App); ok && other != a && other.core == a.core && other.core != nil {
 		return other.rule()
