@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -138,6 +137,11 @@ func checkStatic(t *testing.T, binary string) {
 // finalStage copies what the image consists of into root.
 func finalStage(t *testing.T, stage []instruction, out, root string) *image {
 	t.Helper()
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := strings.NewReplacer("/out", out, "/usr/local/go", strings.TrimSpace(string(goroot)))
 	img := &image{root: root}
 	for _, in := range stage {
 		if in.name != "COPY" {
@@ -156,8 +160,7 @@ func finalStage(t *testing.T, stage []instruction, out, root string) *image {
 				paths = append(paths, word)
 			}
 		}
-		source := strings.NewReplacer("/out", out, "/usr/local/go", runtime.GOROOT()).Replace(paths[0])
-		copyTo(t, source, filepath.Join(root, paths[1]), owner)
+		copyTo(t, places.Replace(paths[0]), filepath.Join(root, paths[1]), owner)
 	}
 	img.entry, img.command = words(t, only(t, stage, "ENTRYPOINT"))[0], words(t, only(t, stage, "CMD"))
 	img.env = strings.Fields(only(t, stage, "ENV"))

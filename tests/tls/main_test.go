@@ -1,3 +1,6 @@
+// Package tls_test tries the running gateway, with the Caddyfile that is shipped, from the
+// connection's side: what is agreed on in handshakes, which hosts get certificates,
+// what every answer carries, what listens where, and how it is deployed and reloaded.
 package tls_test
 
 import (
