@@ -8,6 +8,8 @@ var (
 	TooManyCookies = tooManyCookies
 	Upgrade        = upgradeOf
 	Target         = canonicalTarget
+	ClientAddr     = clientAddr
+	TellClient     = tellClient
 )
 
 // What Upgrade returns.

@@ -119,11 +119,14 @@ func (h *Handler) redirectToHTTPS(w http.ResponseWriter, r *http.Request) error 
 	return nil
 }
 
-// canonicalTarget reads the raw request target: origin form only, no fragment.
+// canonicalTarget reads the raw request target: origin form only, no fragment, and
+// nothing that could end a line or the target itself.
 func canonicalTarget(target string) (string, error) {
 	path, query, _ := strings.Cut(target, "?")
-	if strings.ContainsAny(query, "#\x00\r\n") {
-		return "", errTarget
+	for i := range len(query) {
+		if c := query[i]; c <= ' ' || c == 0x7f || c == '#' {
+			return "", errTarget
+		}
 	}
 	return policy.CanonicalPath(path)
 }
