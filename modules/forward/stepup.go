@@ -11,7 +11,7 @@ import (
 // challenge is a backend's request for a stronger or fresher sign-in (RFC 9470).
 type challenge struct {
 	level  policy.Level
-	maxAge int
+	maxAge int // seconds; 0: none asked for, or none that can be read
 }
 
 // stepUpChallenge recognises `401` with `WWW-Authenticate: Bearer
@@ -30,7 +30,9 @@ func stepUpChallenge(res *http.Response) (challenge, bool) {
 		if level, err := policy.ParseLevel(params["acr_values"]); err == nil {
 			c.level = level
 		}
-		c.maxAge, _ = strconv.Atoi(params["max_age"])
+		if age, err := strconv.Atoi(params["max_age"]); err == nil && age > 0 {
+			c.maxAge = age
+		}
 		return c, true
 	}
 	return challenge{}, false
