@@ -61,6 +61,7 @@ func TestOnlyATopLevelNavigationIsRedirected(t *testing.T) {
 	}{
 		"address bar":            {http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}, true, true},
 		"iframe":                 {http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"iframe"}}, false, true},
+		"fetch of a document":    {http.Header{"Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"document"}}, false, true},
 		"fetch":                  {http.Header{"Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"empty"}, "Accept": {"text/html"}}, false, false},
 		"image":                  {http.Header{"Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Dest": {"image"}}, false, false},
 		"old browser":            {http.Header{"Accept": {"text/html,*/*"}}, true, true},
