@@ -74,7 +74,8 @@ func TestDigestDependsOnPracticeAndKind(t *testing.T) {
 		}
 		seen[string(digest)] = true
 	}
-	if string(token.Digest("harbour")) != string(token.Digest("harbour")) {
+	first, again := token.Digest("harbour"), token.Digest("harbour")
+	if string(first) != string(again) {
 		t.Error("a digest changes")
 	}
 }

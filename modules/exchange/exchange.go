@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"time"
 
@@ -36,18 +37,12 @@ type Exchange struct {
 
 	live     *session.Live
 	decision policy.Decision
-	decided  target
+	method   string // that was decided
 }
 
 // Cookies are the values of the gateway's own cookies, "" when absent.
 type Cookies struct {
 	Session, Flow, Device string
-}
-
-// target is what a decision was made about. A request that was rewritten after
-// the decision no longer matches it.
-type target struct {
-	method, path, rawPath string
 }
 
 const varKey = "clinicgate.exchange"
@@ -70,22 +65,33 @@ func (x *Exchange) Live() *session.Live { return x.live }
 // Sessions are the limits that the practice's policy sets for its sessions.
 func (x *Exchange) Sessions() session.Practice { return core.SessionLimits(x.Practice) }
 
-// Decide records the decision for exactly this method and path of r.
+// Decide records the decision about r's method and x.Path.
 func (x *Exchange) Decide(r *http.Request, live *session.Live, d policy.Decision) {
 	x.live = live
 	x.decision = d
-	x.decided = target{method: r.Method, path: r.URL.Path, rawPath: r.URL.RawPath}
+	x.method = r.Method
 }
 
-// Passed returns the decision when it allows exactly the request r, which may be
-// a clone. Any rewrite of method or path in between makes it false, so a wrong
-// order of handlers cannot forward something that was never decided.
+// Passed returns the decision when it allows exactly the request r, which may be a
+// clone: the method that was decided, and as the path to be sent the one that every
+// rule was asked about. A rewrite anywhere between the door and the backend makes it
+// false, before the decision as well as after it, so a wrong order of handlers
+// cannot forward something that was never decided (TestWrongOrderLeaksNothing).
 func (x *Exchange) Passed(r *http.Request) (policy.Decision, bool) {
-	if x == nil || x.Practice == nil || !x.decision.Allowed() {
+	if x == nil || x.Practice == nil || !x.decision.Allowed() || r.Method != x.method || !x.sends(r.URL) {
 		return policy.Decision{}, false
 	}
-	now := target{method: r.Method, path: r.URL.Path, rawPath: r.URL.RawPath}
-	return x.decision, now == x.decided
+	return x.decision, true
+}
+
+// sends reports whether u is written to the backend as a spelling of x.Path that
+// the door would have let pass.
+func (x *Exchange) sends(u *url.URL) bool {
+	if u.RawPath == "" || u.RawPath == u.Path {
+		return u.Path == x.Path && u.Opaque == ""
+	}
+	sent, err := policy.CanonicalPath(u.EscapedPath())
+	return err == nil && sent == x.Path && u.Opaque == ""
 }
 
 // AuthTime is when the person last proved anything in this session: the auth_time

@@ -29,6 +29,8 @@ func TestWrongOrderLeaksNothing(t *testing.T) {
 		"rewrite after enforce":         func(d, l, e, p map[string]any) []map[string]any { return []map[string]any{d, l, e, rewrite, p} },
 		"prefix cut after enforce":      func(d, l, e, p map[string]any) []map[string]any { return []map[string]any{d, l, e, prefix, p} },
 		"method changed after enforce":  func(d, l, e, p map[string]any) []map[string]any { return []map[string]any{d, l, e, method, p} },
+		"rewrite between door, enforce": func(d, l, e, p map[string]any) []map[string]any { return []map[string]any{d, rewrite, l, e, p} },
+		"rewrite before enforce":        func(d, l, e, p map[string]any) []map[string]any { return []map[string]any{d, l, rewrite, e, p} },
 		"method changed before enforce": func(d, l, e, p map[string]any) []map[string]any { return []map[string]any{d, l, method, e, rewrite, p} },
 		"query after rewrite of path": func(d, l, e, p map[string]any) []map[string]any {
 			return []map[string]any{d, l, e, rewrite, query, prefix, p}
