@@ -75,6 +75,18 @@ const (
 	MaxTasks   = maxTasks
 )
 
+// Statements is every statement of the package, under its name.
+var Statements = map[string]string{
+	"deleteAny": deleteAny, "deleteDeadTokens": deleteDeadTokens, "deleteExpired": deleteExpired,
+	"deleteExpiredOne": deleteExpiredOne, "deleteFlows": deleteFlows, "deleteFlowsOf": deleteFlowsOf,
+	"deleteOfUser": deleteOfUser, "deleteOldFlows": deleteOldFlows, "deleteOne": deleteOne,
+	"deleteSurplus": deleteSurplus, "deleteSurplusFlows": deleteSurplusFlows, "deleteToken": deleteToken,
+	"insertFlow": insertFlow, "insertSession": insertSession, "insertToken": insertToken,
+	"queryAll": queryAll, "queryByHash": queryByHash, "queryByID": queryByID, "queryExists": queryExists,
+	"queryFlow": queryFlow, "queryOfUser": queryOfUser, "retireToken": retireToken, "takeFlow": takeFlow,
+	"touchSession": touchSession,
+}
+
 // NewID makes a public id.
 func NewID() ID { return newID() }
 

@@ -88,7 +88,7 @@ func (f *Flows) Consume(ctx context.Context, p policy.PracticeID, cookie string)
 const (
 	insertFlow = `INSERT INTO flow (hash, practice, kind, person, session, proved_aal1, proved_aal2, proved_pr,
 		held, amr, return_path, created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
-	deleteSurplusFlows = `DELETE FROM flow WHERE practice = $1 AND hash IN (
+	deleteSurplusFlows = `DELETE FROM flow WHERE hash IN (
 		SELECT hash FROM flow WHERE practice = $1 AND person = $2 AND hash <> $3
 		ORDER BY created DESC, hash LIMIT 1000 OFFSET $4)`
 	flowColumns = `hash, practice, kind, person, session, proved_aal1, proved_aal2, proved_pr, held, amr, return_path, created, expires`

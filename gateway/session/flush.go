@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -68,9 +67,9 @@ func (c *cell) addTouched(s *state, pause int64) {
 	}
 }
 
-// Flush writes down when sessions were last seen: one UPDATE for each 64 sessions
-// of a practice, each in a transaction of its own. A session that the UPDATE does
-// not find was revoked, and ends here. What cannot be written is kept for the next
+// Flush writes down when sessions were last seen: one transaction for each 64
+// sessions of a practice, one row of the primary key after the other. A session
+// that SQL does not find was revoked, and ends here. What cannot be written is kept for the next
 // time; the error is the last one.
 func (m *Manager) Flush(ctx context.Context) error { return m.flush(ctx, false) }
 
@@ -121,28 +120,20 @@ func (m *Manager) flushCell(ctx context.Context, c *cell) (failed error) {
 }
 
 func (m *Manager) flushSome(ctx context.Context, c *cell, batch []*state) error {
-	args := make([]any, 1, 1+2*flushChunk)
-	args[0] = string(c.id)
-	for i := range flushChunk {
-		if i < len(batch) {
-			batch[i].dirty.Store(false) // before reading the time, so that no later touch is lost
-			args = append(args, batch[i].id.String(), batch[i].lastSeen.Load())
-		} else {
-			args = append(args, "", 0)
-		}
+	for _, s := range batch {
+		s.dirty.Store(false) // before its time is read, so that no later touch is lost
 	}
-	found, err := m.writeSeen(ctx, c.id, args)
+	missing, err := m.writeSeen(ctx, c.id, batch)
 	if err != nil {
 		for _, s := range batch {
 			s.dirty.Store(true)
 		}
 		return err
 	}
-	m.stats.flushed.Add(int64(len(found)))
+	m.stats.flushed.Add(int64(len(batch) - len(missing)))
 	var gone []ID
-	for _, s := range batch {
-		if !found[s.id] && !s.ended.Load() {
-			s.ended.Store(true)
+	for _, s := range missing {
+		if !s.ended.Swap(true) {
 			gone = append(gone, s.id)
 		}
 	}
@@ -150,19 +141,24 @@ func (m *Manager) flushSome(ctx context.Context, c *cell, batch []*state) error 
 	return nil
 }
 
-func (m *Manager) writeSeen(ctx context.Context, p policy.PracticeID, args []any) (map[ID]bool, error) {
+// writeSeen returns the sessions that SQL does not know. A practice without a
+// database was removed, or its folder is not there: verifyPractice decides when the
+// directory says which, and until then nobody is logged out for it.
+func (m *Manager) writeSeen(ctx context.Context, p policy.PracticeID, batch []*state) (missing []*state, err error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	found := make(map[ID]bool)
-	err := m.store.Write(ctx, p, func(tx *database.Tx) error {
-		clear(found)
-		rows, err := tx.Query(ctx, updateSeen, args...)
-		return eachID(rows, err, func(id ID) { found[id] = true })
+	err = m.store.Write(ctx, p, func(tx *database.Tx) error {
+		missing = nil
+		for _, s := range batch {
+			n, err := tx.Exec(ctx, touchSession, s.lastSeen.Load(), string(p), s.id.String())
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				missing = append(missing, s)
+			}
+		}
+		return nil
 	})
-	if errors.Is(err, database.ErrMissing) {
-		// Removed, or a folder that is not there: verifyPractice decides when the
-		// directory says which. Until then nobody is logged out for it.
-		return nil, m.fail("writing last seen", err)
-	}
-	return found, m.fail("writing last seen", err)
+	return missing, m.fail("writing last seen", err)
 }

@@ -88,6 +88,7 @@ const (
 	// replaced, and only while its session exists.
 	retireToken = `UPDATE session_token SET dies_at = $1
 		WHERE hash = $2 AND practice = $3 AND session = $4 AND dies_at = 0`
+	// touchSession never turns time back.
 	touchSession = `UPDATE session SET last_seen = CASE WHEN last_seen < $1 THEN $1 ELSE last_seen END
 		WHERE practice = $2 AND id = $3`
 )

@@ -78,7 +78,7 @@ const rowColumns = `SELECT t.hash, t.practice, t.dies_at, t.proved_aal1, t.prove
 
 const (
 	queryByHash = rowColumns + ` WHERE t.hash = $1`
-	queryByID   = rowColumns + ` WHERE t.practice = $1 AND t.session = $2 ORDER BY t.dies_at`
+	queryByID   = rowColumns + ` WHERE t.practice = $1 AND t.session = $2`
 	queryOfUser = rowColumns + ` WHERE s.practice = $1 AND s.person = $2 AND t.dies_at = 0 ORDER BY s.created DESC LIMIT $3`
 	queryAll    = rowColumns + ` WHERE s.practice = $1 AND t.dies_at = 0 ORDER BY s.created DESC LIMIT $2`
 )
