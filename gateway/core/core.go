@@ -115,9 +115,18 @@ func (c *Core) openPeople() {
 		DB: c.DB, Vault: c.Vault, Now: c.Now, Changed: c.personChanged, PracticeName: c.practiceName,
 	})
 	c.Sessions = session.New(session.Options{
-		DB: c.DB, Feed: c.Feed, People: people{c}, Practices: c.sessionLimits, Now: c.Now,
+		DB: c.DB, Feed: c.Feed, People: people{c}, Keys: c.tokenKey, Practices: c.sessionLimits, Now: c.Now,
 	})
 	c.Streams, c.Flows = c.Sessions.Streams(), c.Sessions.Flows()
+}
+
+// tokenKey marks a practice's cookies.
+func (c *Core) tokenKey(ctx context.Context, id policy.PracticeID) ([]byte, error) {
+	keys, err := c.Vault.Practice(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Derive("session tokens"), nil
 }
 
 // SetLog replaces the log: a config reload brings a new one. nil discards.

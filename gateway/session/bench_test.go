@@ -44,7 +44,7 @@ func BenchmarkLookupHitParallel(b *testing.B) {
 // realTime has the clock that production has.
 func realTime(g *gate) *session.Manager {
 	g.clock.micros.Store(time.Now().UnixMicro())
-	return session.New(session.Options{DB: g.db, Feed: g.feed, People: g.people, Now: time.Now})
+	return session.New(session.Options{DB: g.db, Feed: g.feed, People: g.people, Keys: keys, Now: time.Now})
 }
 
 func BenchmarkLookupMiss(b *testing.B) {
@@ -63,7 +63,7 @@ func BenchmarkLookupMiss(b *testing.B) {
 
 func BenchmarkLookupUnknown(b *testing.B) {
 	g := newGate(b)
-	cookie := session.NewToken().Reveal()
+	cookie := tokenOf(harbour).Reveal()
 	ctx := context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -102,7 +102,7 @@ func BenchmarkFlush(b *testing.B) {
 // fill enters sessions into the cache as loads do, without SQL.
 func fill(tb testing.TB, sessions, practices, perPerson int) (*gate, []string, []session.Practice) {
 	g := newGate(tb, maxCached(2*sessions))
-	g.Manager = session.New(session.Options{DB: g.db, Feed: g.feed, People: g.people, Now: g.clock.Now, MaxCached: 2 * sessions})
+	g.Manager = session.New(session.Options{DB: g.db, Feed: g.feed, People: g.people, Keys: keys, Now: g.clock.Now, MaxCached: 2 * sessions})
 	all := make([]session.Practice, practices)
 	for i := range all {
 		all[i] = at(policy.PracticeID(fmt.Sprintf("practice-%05d", i)))
@@ -111,7 +111,7 @@ func fill(tb testing.TB, sessions, practices, perPerson int) (*gate, []string, [
 	for i := range sessions {
 		p := all[i%practices]
 		person := i / practices / perPerson
-		token := session.NewToken()
+		token := tokenOf(harbour)
 		g.Enter(p, token, session.Person{
 			ID: fmt.Sprintf("%08x-%04x-4111-8111-111111111111", i%practices, person), Email: fmt.Sprintf("person-%d@practice-%d.example", person, i%practices),
 			Name: fmt.Sprintf("Person Number %d", person), Roles: []string{"clinician", "billing"},

@@ -31,7 +31,10 @@ func (m *Manager) Create(ctx context.Context, p Practice, in SignIn) (Token, *Li
 	}
 	c := m.cell(p.ID)
 	c.remember(p)
-	token := NewToken()
+	token, err := m.NewToken(ctx, p.ID)
+	if err != nil {
+		return Token{}, nil, err
+	}
 	w := c.begin()
 	defer c.finish(w)
 	person, err := m.readPerson(ctx, c, in.User)

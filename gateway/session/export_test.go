@@ -87,6 +87,10 @@ var Statements = map[string]string{
 	"touchSession": touchSession,
 }
 
+// MakeToken and MakeFlowToken make tokens that are marked with a key.
+func MakeToken(key []byte) Token         { return Token{newSecret(key, domainToken)} }
+func MakeFlowToken(key []byte) FlowToken { return FlowToken{newSecret(key, domainFlow)} }
+
 // NewID makes a public id.
 func NewID() ID { return newID() }
 

@@ -56,10 +56,13 @@ func (f *Flows) Begin(ctx context.Context, p policy.PracticeID, flow Flow) (Flow
 	if err := flow.check(p, now); err != nil {
 		return FlowToken{}, err
 	}
-	token := NewFlowToken()
+	token, err := f.m.newFlowToken(ctx, p)
+	if err != nil {
+		return FlowToken{}, err
+	}
 	key := token.digest(p)
 	held, proved := int64(flow.Held), microProved(flow.ProvedAt, now)
-	err := f.m.store.Write(ctx, p, func(tx *database.Tx) error {
+	err = f.m.store.Write(ctx, p, func(tx *database.Tx) error {
 		_, err := tx.Exec(ctx, insertFlow, key[:], string(p), string(flow.Kind), flow.User, flow.Session.String(),
 			proved[1], proved[2], proved[3], held, joinAMR(nil, flow.AMR), flow.Return,
 			now.UnixMicro(), now.Add(FlowLife).UnixMicro())
@@ -102,6 +105,9 @@ func (f *Flows) find(ctx context.Context, p policy.PracticeID, cookie, query str
 	raw, ok := parse(cookie, prefixFlow)
 	if !ok || len(p) == 0 || len(p) > maxPractice {
 		return Flow{}, ErrNone
+	}
+	if err := f.m.checkMark(ctx, p, domainFlow, &raw); err != nil {
+		return Flow{}, err
 	}
 	key := digestOf(domainFlow, p, &raw)
 	err = run(ctx, p, func(tx *database.Tx) (err error) {

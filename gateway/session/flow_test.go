@@ -121,7 +121,7 @@ func TestFlowOfOnePracticeIsNothingAtAnother(t *testing.T) {
 func TestMalformedFlowCookieCostsNoQuery(t *testing.T) {
 	g := newGate(t)
 	reads := g.store.reads.Load()
-	for name, value := range malformed(session.NewToken().Reveal()) {
+	for name, value := range malformed(tokenOf(harbour).Reveal()) {
 		value = strings.Replace(value, "s1.", "f1.", 1)
 		if _, err := g.Flows().Peek(t.Context(), harbour, value); err != session.ErrNone {
 			t.Errorf("%s: %v", name, err)

@@ -3,6 +3,7 @@ package session_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"net/netip"
@@ -211,13 +212,25 @@ func (g *gate) open(options ...func(*session.Options)) {
 	}
 	g.t.Cleanup(func() { _ = db.Close() })
 	g.db, g.feed = db, &feed{clock: g.clock}
-	o := session.Options{DB: db, Feed: g.feed, People: g.people, Now: g.clock.Now}
+	o := session.Options{DB: db, Feed: g.feed, People: g.people, Keys: keys, Now: g.clock.Now}
 	for _, option := range options {
 		option(&o)
 	}
 	g.Manager = session.New(o)
 	g.WrapStore(func(s session.Store) session.Store { g.store = &store{Store: s}; return g.store })
 }
+
+// keyOf is the key of a practice's tokens.
+func keyOf(p policy.PracticeID) []byte {
+	key := sha256.Sum256([]byte(p))
+	return key[:]
+}
+
+func keys(_ context.Context, p policy.PracticeID) ([]byte, error) { return keyOf(p), nil }
+
+func tokenOf(p policy.PracticeID) session.Token { return session.MakeToken(keyOf(p)) }
+
+func flowTokenOf(p policy.PracticeID) session.FlowToken { return session.MakeFlowToken(keyOf(p)) }
 
 func maxCached(n int) func(*session.Options) { return func(o *session.Options) { o.MaxCached = n } }
 
@@ -339,7 +352,7 @@ func newNode(t *testing.T, g *gate) *node {
 		t.Fatal(err)
 	}
 	n := &node{bus: bus.New(db.Registry(), g.clock.Now)}
-	n.Manager = session.New(session.Options{DB: db, Feed: n.bus, People: g.people, Now: g.clock.Now})
+	n.Manager = session.New(session.Options{DB: db, Feed: n.bus, People: g.people, Keys: keys, Now: g.clock.Now})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = n.bus.Run(ctx) })

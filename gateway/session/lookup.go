@@ -8,7 +8,7 @@ import (
 
 // Lookup finds the session that a cookie value opens at a practice. A hit costs no
 // I/O, no allocation and no lock but the read lock of one shard; a miss one point
-// query, shared by all who ask for the same token.
+// query, shared by all who ask for the same token; an invented cookie no query.
 //
 // ErrNone says that there is no such session; ErrUnavailable that it cannot be
 // told now. They are never confused: a store that is down is not a logout.
@@ -36,11 +36,19 @@ func (m *Manager) Lookup(ctx context.Context, p Practice, cookie string) (*Live,
 			return nil, m.fail("finding a session", errMismatch)
 		}
 	}
-	l, err := m.load(ctx, p, key)
-	if err != nil && errors.Is(err, ErrUnavailable) {
+	l, err := m.find(ctx, p, raw, key)
+	if errors.Is(err, ErrUnavailable) {
 		m.stats.unavailable.Add(1)
 	}
 	return l, err
+}
+
+// find is what memory could not answer. A cookie that nobody was given asks no store.
+func (m *Manager) find(ctx context.Context, p Practice, raw body, key digest) (*Live, error) {
+	if err := m.checkMark(ctx, p.ID, domainToken, &raw); err != nil {
+		return nil, err
+	}
+	return m.load(ctx, p, key)
 }
 
 // finding is what memory says of a cached token. The zero value asks SQL.

@@ -78,7 +78,7 @@ func TestMalformedCookieIsNobodyWithoutAQuery(t *testing.T) {
 func TestUnknownTokenCostsOneQueryAndIsNotRemembered(t *testing.T) {
 	g := newGate(t)
 	for range 50 {
-		g.wantError(limits, session.NewToken().Reveal(), session.ErrNone)
+		g.wantError(limits, tokenOf(harbour).Reveal(), session.ErrNone)
 	}
 	if n := g.store.reads.Load(); n != 50 {
 		t.Errorf("%d queries for 50 tokens", n)
@@ -193,7 +193,7 @@ func TestSessionOfAnotherPersonInTheCacheIsAnAlarm(t *testing.T) {
 
 func TestForeignEntryInTheCacheIsAnAlarm(t *testing.T) {
 	g := newGate(t)
-	token := session.NewToken()
+	token := tokenOf(harbour)
 	g.EnterAt(acacia, limits, token, session.Person{ID: nurse}, "")
 	g.wantError(at(acacia), token.Reveal(), session.ErrUnavailable)
 	if g.Stats().Mismatches != 1 {
@@ -236,7 +236,7 @@ func TestPracticeWithoutLimitsServesNobodyAndLogsNobodyOut(t *testing.T) {
 
 func TestUnknownPracticeIsUnavailable(t *testing.T) {
 	g := newGate(t)
-	g.wantError(at("nowhere"), session.NewToken().Reveal(), session.ErrUnavailable)
+	g.wantError(at("nowhere"), tokenOf("nowhere").Reveal(), session.ErrUnavailable)
 }
 
 func TestSessionsOfOnePersonShareOneSnapshot(t *testing.T) {

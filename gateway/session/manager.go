@@ -11,11 +11,16 @@ import (
 	"clinicgate/policy"
 )
 
-// Options of a Manager. DB, Feed and People are required.
+// Options of a Manager. DB, Feed, People and Keys are required.
 type Options struct {
 	DB     *database.Set
 	Feed   Feed
 	People PersonSource
+
+	// Keys returns the key that marks a practice's tokens: at least 32 bytes, its own,
+	// on every node and for good the same. It is asked where a token is made or is not
+	// in memory, so it should have its answer in memory.
+	Keys func(context.Context, policy.PracticeID) ([]byte, error)
 
 	// Practices lists the practices whose expired sessions are to be deleted. nil:
 	// those that this node has served.
@@ -46,6 +51,7 @@ type Manager struct {
 	store     store
 	feed      Feed
 	people    PersonSource
+	keys      func(context.Context, policy.PracticeID) ([]byte, error)
 	practices func() []Practice
 	now       func() time.Time
 	cache     *cache
@@ -62,13 +68,14 @@ type Manager struct {
 // New returns a Manager that follows the feed. Call it before the feed runs. It
 // panics when a required option is missing: that is a mistake in the program.
 func New(o Options) *Manager {
-	if o.DB == nil || o.Feed == nil || o.People == nil {
-		panic("session: Options.DB, Feed and People are required")
+	if o.DB == nil || o.Feed == nil || o.People == nil || o.Keys == nil {
+		panic("session: Options.DB, Feed, People and Keys are required")
 	}
 	m := &Manager{
 		store:     databases{o.DB},
 		feed:      o.Feed,
 		people:    o.People,
+		keys:      o.Keys,
 		practices: o.Practices,
 		now:       o.Now,
 	}

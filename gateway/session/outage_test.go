@@ -20,7 +20,7 @@ func TestOutageGrace(t *testing.T) {
 	g.store.down.Store(true)
 
 	g.wantError(limits, cold, session.ErrUnavailable)
-	g.wantError(limits, session.NewToken().Reveal(), session.ErrUnavailable)
+	g.wantError(limits, tokenOf(harbour).Reveal(), session.ErrUnavailable)
 	for range 5 {
 		g.wantServed(limits, cookie)
 		g.clock.Advance(time.Minute)
@@ -121,7 +121,7 @@ func TestNothingIsMadeOrEndedWithoutSQL(t *testing.T) {
 	_, user := g.EndUser(ctx, harbour, nurse)
 	_, practice := g.EndPractice(ctx, harbour)
 	_, flow := g.Flows().Begin(ctx, harbour, flowOf(nurse, g.clock.Now()))
-	_, peek := g.Flows().Peek(ctx, harbour, session.NewFlowToken().Reveal())
+	_, peek := g.Flows().Peek(ctx, harbour, flowTokenOf(harbour).Reveal())
 	for name, err := range map[string]error{
 		"create": create, "raise": rotate, "list": list, "end": g.End(ctx, l), "end user": user,
 		"end practice": practice, "flow": flow, "peek": peek,

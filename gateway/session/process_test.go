@@ -36,7 +36,7 @@ func signInForEver(dir string) error {
 	if err != nil {
 		return err
 	}
-	m := session.New(session.Options{DB: db, Feed: &feed{clock: c}, People: newPeople(), Now: c.Now})
+	m := session.New(session.Options{DB: db, Feed: &feed{clock: c}, People: newPeople(), Keys: keys, Now: c.Now})
 	for {
 		token, l, err := m.Create(ctx, limits, passwordOf(nurse, c.Now()))
 		if err != nil {

@@ -26,7 +26,10 @@ func (m *Manager) Raise(ctx context.Context, p Practice, l *Live, level policy.L
 	}
 	s, c := l.state, l.state.cell
 	c.remember(p)
-	token := NewToken()
+	token, err := m.NewToken(ctx, p.ID)
+	if err != nil {
+		return Token{}, nil, err
+	}
 	r := l.raised(token, level, amr, now)
 	w := c.begin()
 	defer c.finish(w)

@@ -4,6 +4,7 @@ import "sync/atomic"
 
 type counters struct {
 	misses, unknown, unavailable, mismatches atomic.Int64
+	invented                                 atomic.Int64
 	created, raised, ended, revoked, expired atomic.Int64
 	flushed, unpublished                     atomic.Int64
 }
@@ -14,6 +15,7 @@ type Stats struct {
 	Streams     int   // open long-lived exchanges
 	Misses      int64 // look-ups that asked SQL
 	Unknown     int64 // of these: no such session
+	Invented    int64 // tokens that no gateway made, refused without SQL
 	Unavailable int64 // look-ups that could not be answered
 	Mismatches  int64 // records that were not what was asked for: raise an alarm (THREATS T6)
 	Created     int64
@@ -31,7 +33,7 @@ func (m *Manager) Stats() Stats {
 	s := &m.stats
 	return Stats{
 		Cached: m.cache.len(), Streams: m.streams.Count(),
-		Misses: s.misses.Load(), Unknown: s.unknown.Load(),
+		Misses: s.misses.Load(), Unknown: s.unknown.Load(), Invented: s.invented.Load(),
 		Unavailable: s.unavailable.Load(), Mismatches: s.mismatches.Load(),
 		Created: s.created.Load(), Raised: s.raised.Load(), Ended: s.ended.Load(),
 		Revoked: s.revoked.Load(), Expired: s.expired.Load(), Flushed: s.flushed.Load(),

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -17,9 +18,11 @@ var ErrToken = errors.New("session: not a token of this gateway")
 
 const (
 	secretSize   = 32 // bytes: 256 bit, so that nobody finds one by guessing
-	secretChars  = 43 // of unpadded base64url
+	markSize     = 8  // bytes: see body
+	bodySize     = secretSize + markSize
+	bodyChars    = 54 // of unpadded base64url
 	prefixChars  = 3  // kind, version, separator
-	tokenChars   = prefixChars + secretChars
+	tokenChars   = prefixChars + bodyChars
 	maxPractice  = 64 // bytes of a practice id; ParsePracticeID allows fewer
 	hidden       = "session token (hidden)"
 	prefixToken  = "s1."
@@ -33,21 +36,20 @@ const (
 // token has exactly one spelling.
 var strict = base64.RawURLEncoding.Strict()
 
-// Token is the value of a session cookie: 256 random bits, seen only by the
-// browser that holds it. The gateway keeps its SHA-256 (THREATS C1). It cannot be
-// compared with ==, and prints as a mask wherever it is put. The zero Token opens
-// nothing.
+// body is what a token says: 256 random bits, and the gateway's mark on them under a
+// key of the practice. The mark opens nothing. It tells cookies that somebody has
+// invented from ours without asking SQL, so that they cost next to nothing however
+// many come (TestInventedCookieAsksNoStore); who guesses its 64 bits has won a query.
+type body [bodySize]byte
+
+// Token is the value of a session cookie, seen only by the browser that holds it.
+// The gateway keeps its SHA-256 (THREATS C1). It cannot be compared with ==, and
+// prints as a mask wherever it is put. The zero Token opens nothing.
 type Token struct{ secret }
 
 // FlowToken is the cookie value of a sign-in in progress. It is another type with
 // another spelling: neither is accepted where the other belongs (THREATS T3).
 type FlowToken struct{ secret }
-
-// NewToken returns a fresh random token.
-func NewToken() Token { return Token{newSecret()} }
-
-// NewFlowToken returns a fresh random token of a sign-in in progress.
-func NewFlowToken() FlowToken { return FlowToken{newSecret()} }
 
 // ParseToken reads a cookie value. Everything but the exact spelling that Reveal
 // gave is ErrToken: truncated, extended, padded, another alphabet (THREATS H7).
@@ -79,8 +81,8 @@ func (t FlowToken) Reveal() string { return t.reveal(prefixFlow) }
 // has no meaning at another even if a row were copied there (THREATS T3, T6).
 type digest [digestLength]byte
 
-func digestOf(domain byte, practice policy.PracticeID, raw *[secretSize]byte) digest {
-	var buf [2 + maxPractice + secretSize]byte
+func digestOf(domain byte, practice policy.PracticeID, raw *body) digest {
+	var buf [2 + maxPractice + bodySize]byte
 	buf[0], buf[1] = domain, byte(len(practice))
 	n := 2 + copy(buf[2:2+maxPractice], practice)
 	n += copy(buf[n:], raw[:])
@@ -99,26 +101,42 @@ func (t FlowToken) digest(practice policy.PracticeID) digest {
 // fmt prints the unexported fields of a struct without asking their methods, but
 // of a pointer only the address.
 type secret struct {
-	raw *[secretSize]byte
+	raw *body
 	_   [0]func() // not comparable
 }
 
-func newSecret() secret {
-	var raw [secretSize]byte
-	rand.Read(raw[:]) // never fails: crypto/rand ends the program instead
+func newSecret(key []byte, domain byte) secret {
+	var raw body
+	rand.Read(raw[:secretSize]) // never fails: crypto/rand ends the program instead
+	mark := raw.mark(key, domain)
+	copy(raw[secretSize:], mark[:])
 	return secret{raw: &raw}
 }
 
+// mark is the HMAC-SHA256 of the kind of token and its random bits, shortened.
+func (b *body) mark(key []byte, domain byte) (mark [markSize]byte) {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte{domain})
+	h.Write(b[:secretSize])
+	copy(mark[:], h.Sum(nil))
+	return mark
+}
+
+func (b *body) marked(key []byte, domain byte) bool {
+	mark := b.mark(key, domain)
+	return hmac.Equal(mark[:], b[secretSize:])
+}
+
 // parse does not allocate: it is on the way of every request.
-func parse(s, prefix string) (raw [secretSize]byte, ok bool) {
+func parse(s, prefix string) (raw body, ok bool) {
 	if len(s) != tokenChars || s[:prefixChars] != prefix {
 		return raw, false
 	}
-	var text [secretChars]byte
+	var text [bodyChars]byte
 	copy(text[:], s[prefixChars:])
 	n, err := strict.Decode(raw[:], text[:]) // skips CR and LF, which then leaves n short
-	if err != nil || n != secretSize || raw == ([secretSize]byte{}) {
-		return [secretSize]byte{}, false
+	if err != nil || n != bodySize || raw == (body{}) {
+		return body{}, false
 	}
 	return raw, true
 }

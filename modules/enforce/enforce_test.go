@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -190,10 +189,11 @@ func TestRequestThatTheDoorHasNotSeenIsRefused(t *testing.T) {
 // C10: a database that cannot be read is no reason to send anybody to the sign-in page.
 func TestUnreadableStoreIsUndecided(t *testing.T) {
 	d := newDoor(t)
+	unknown, err := d.core.Sessions.NewToken(t.Context(), "acacia")
+	d.must(err)
 	d.must(d.core.DB.Close())
 	d.must(os.WriteFile(filepath.Join(d.state, "practices", "acacia.db"), []byte("broken"), 0o600))
-	unknown := "s1." + strings.Repeat("B", 42) + "A"
-	res, passed := d.knock(page("GET", "/x"), unknown)
+	res, passed := d.knock(page("GET", "/x"), unknown.Reveal())
 	if res.StatusCode != http.StatusServiceUnavailable || passed || res.Header.Get("Retry-After") == "" || len(res.Header["Set-Cookie"]) > 0 {
 		t.Errorf("%s, passed on %t, Retry-After %q, cookies %q", res.Status, passed, res.Header.Get("Retry-After"), res.Header["Set-Cookie"])
 	}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"clinicgate/gateway/session"
 	"clinicgate/policy"
 	"clinicgate/tests/bench/measure"
 	"clinicgate/tests/bench/seed"
@@ -143,7 +142,11 @@ func (r *decideReport) lookups(ctx context.Context, dir string, doc policy.Docum
 			}
 		})
 	})
-	stranger := session.NewToken().Reveal()
+	unknown, err := sessions.NewToken(ctx, limits.ID)
+	if err != nil {
+		return err
+	}
+	stranger := unknown.Reveal()
 	r.run("session look-up: nobody's cookie", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

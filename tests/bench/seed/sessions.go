@@ -25,12 +25,15 @@ func (i *Installation) Sessions(ctx context.Context, id policy.PracticeID, peopl
 		size := min(batch, n-len(cookies))
 		err := i.core.DB.Practice(id).Write(ctx, func(tx *database.Tx) error {
 			for range size {
-				token := session.NewToken().Reveal()
-				person := people[len(cookies)%len(people)]
-				if err := writeSession(ctx, tx, id, person.ID, token, time.Now()); err != nil {
+				token, err := i.core.Sessions.NewToken(ctx, id)
+				if err != nil {
 					return err
 				}
-				cookies = append(cookies, token)
+				person := people[len(cookies)%len(people)]
+				if err := writeSession(ctx, tx, id, person.ID, token.Reveal(), time.Now()); err != nil {
+					return err
+				}
+				cookies = append(cookies, token.Reveal())
 			}
 			return nil
 		})
@@ -62,7 +65,7 @@ func writeSession(ctx context.Context, tx *database.Tx, id policy.PracticeID, pe
 }
 
 // tokenHash is what the session package stores instead of a token: SHA-256 over 's', the practice with its length,
-// and the token's 32 bytes.
+// and the token's 40 bytes.
 func tokenHash(id policy.PracticeID, token string) ([]byte, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(token[len("s1."):])
 	if err != nil {
