@@ -41,6 +41,18 @@ func violations() map[string]example {
 		"a module imports the certificates": {"modules/login/x.go", importing("clinicgate/certs"), imports,
 			"modules/login/x.go:3: modules must not import certs: it may import only modules, gateway, config, policy without " +
 				"modules/standard (DESIGN section 3)"},
+		"a module imports the list": {"modules/login/x.go", importing("clinicgate/modules/standard"), imports,
+			"modules/login/x.go:3: modules must not import modules/standard: it may import only modules, gateway, config, policy without " +
+				"modules/standard (DESIGN section 3)"},
+		"a module's inner test imports the list": {"modules/login/x_test.go", importing("clinicgate/modules/standard"), imports,
+			"modules/login/x_test.go:3: modules must not import modules/standard: it may import only modules, gateway, config, policy without " +
+				"modules/standard (DESIGN section 3)"},
+		"a module's test calls the list": {"modules/login/x_test.go", "package p_test\n\nimport s \"clinicgate/modules/standard\"\n", imports,
+			"modules/login/x_test.go:3: modules must not import modules/standard: it may import only modules, gateway, config, policy without " +
+				"modules/standard (DESIGN section 3)"},
+		"a part's test imports the list": {"gateway/session/x_test.go", "package p_test\n\nimport _ \"clinicgate/modules/standard\"\n", imports,
+			"gateway/session/x_test.go:3: gateway must not import modules/standard: it may import only gateway, config, policy without " +
+				"gateway/core, gateway/command, gateway/demo (DESIGN section 3)"},
 		"a part knows Caddy": {"gateway/audit/x.go", importing("github.com/caddyserver/caddy/v2/modules/caddyhttp"), outside,
 			"gateway/audit/x.go:3: gateway must not import github.com/caddyserver/caddy/v2/modules/caddyhttp: " +
 				"only gateway/main.go, gateway/command, modules and certs know Caddy"},
@@ -79,22 +91,23 @@ const testFile = "package p\n\nimport \"testing\"\n\n"
 
 func accepted() map[string]example {
 	return map[string]example{
-		"policy":           {path: "policy/x.go", source: importing("golang.org/x/text/unicode/norm")},
-		"zones of a clock": {path: "policy/x.go", source: importing("time/tzdata")},
-		"config":           {path: "config/x.go", source: importing("clinicgate/policy")},
-		"a part on a part": {path: "gateway/session/x.go", source: importing("clinicgate/gateway/bus")},
-		"the composition":  {path: "gateway/core/x.go", source: importing("clinicgate/gateway/session")},
-		"the commands":     {path: "gateway/command/x.go", source: importing("github.com/caddyserver/caddy/v2/cmd")},
-		"the demo":         {path: "gateway/demo/backend/x.go", source: importing("net/http")},
-		"main":             {path: "gateway/main.go", source: importing("clinicgate/modules/standard")},
-		"modules":          {path: "modules/login/x.go", source: importing("clinicgate/gateway/account")},
-		"the list":         {path: "modules/standard/x.go", source: importing("clinicgate/certs")},
-		"black box":        {path: "tests/harness/x.go", source: importing("clinicgate/gateway/core")},
-		"own test":         {path: "modules/standard/x_test.go", source: importing("clinicgate/modules/standard")},
-		"a default clock":  {path: "gateway/session/x.go", source: "package p\n\nimport \"time\"\n\nvar now = time.Now\n"},
-		"500 lines":        {path: "policy/x.go", source: "package p\n" + strings.Repeat("\n", 499)},
-		"100 lines":        {path: "policy/x.go", source: "package p\n\nfunc run() {" + strings.Repeat("\n", 99) + "}\n"},
-		"fewer rounds":     {path: "policy/x_test.go", source: testFile + "func TestX(t *testing.T) {\n\tif testing.Short() {\n\t\trounds = 3\n\t}\n}\n"},
-		"another Skip":     {path: "gateway/audit/x.go", source: "package p\n\nfunc run(d decoder) { d.Skip() }\n"},
+		"policy":              {path: "policy/x.go", source: importing("golang.org/x/text/unicode/norm")},
+		"zones of a clock":    {path: "policy/x.go", source: importing("time/tzdata")},
+		"config":              {path: "config/x.go", source: importing("clinicgate/policy")},
+		"a part on a part":    {path: "gateway/session/x.go", source: importing("clinicgate/gateway/bus")},
+		"the composition":     {path: "gateway/core/x.go", source: importing("clinicgate/gateway/session")},
+		"the commands":        {path: "gateway/command/x.go", source: importing("github.com/caddyserver/caddy/v2/cmd")},
+		"the demo":            {path: "gateway/demo/backend/x.go", source: importing("net/http")},
+		"main":                {path: "gateway/main.go", source: importing("clinicgate/modules/standard")},
+		"modules":             {path: "modules/login/x.go", source: importing("clinicgate/gateway/account")},
+		"the list":            {path: "modules/standard/x.go", source: importing("clinicgate/certs")},
+		"a part in the whole": {path: "modules/directive/x_test.go", source: "package p_test\n\nimport _ \"clinicgate/modules/standard\"\n"},
+		"black box":           {path: "tests/harness/x.go", source: importing("clinicgate/gateway/core")},
+		"own test":            {path: "modules/standard/x_test.go", source: importing("clinicgate/modules/standard")},
+		"a default clock":     {path: "gateway/session/x.go", source: "package p\n\nimport \"time\"\n\nvar now = time.Now\n"},
+		"500 lines":           {path: "policy/x.go", source: "package p\n" + strings.Repeat("\n", 499)},
+		"100 lines":           {path: "policy/x.go", source: "package p\n\nfunc run() {" + strings.Repeat("\n", 99) + "}\n"},
+		"fewer rounds":        {path: "policy/x_test.go", source: testFile + "func TestX(t *testing.T) {\n\tif testing.Short() {\n\t\trounds = 3\n\t}\n}\n"},
+		"another Skip":        {path: "gateway/audit/x.go", source: "package p\n\nfunc run(d decoder) { d.Skip() }\n"},
 	}
 }

@@ -27,6 +27,11 @@ type file struct {
 
 func (f *file) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
 
+// isExternalTest reports a test that sees of its package what everybody sees: nothing can import it.
+func (f *file) isExternalTest() bool {
+	return f.isTest() && strings.HasSuffix(f.ast.Name.Name, "_test")
+}
+
 func (f *file) line(n ast.Node) int { return f.set.Position(n.Pos()).Line }
 
 func byPath(a, b *file) int { return cmp.Compare(a.path, b.path) }
