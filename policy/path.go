@@ -154,7 +154,7 @@ func checkUnicode(path string) error {
 			return fmt.Errorf("the character %U at %d cannot be seen, and some servers drop it", r, i)
 		}
 	}
-	plain := norm.NFKC.String(path)
+	plain := norm.NFKC.String(strings.Map(loosest, path))
 	if plain == path {
 		return nil
 	}
@@ -170,6 +170,12 @@ func checkUnicode(path string) error {
 func isInvisible(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Noncharacter_Code_Point) ||
 		r == utf8.RuneError
+}
+
+// isIgnorable knows letters and marks without a look of their own, which emoji and some scripts need and isInvisible
+// therefore lets pass.
+func isIgnorable(r rune) bool {
+	return unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
 // isCanonical is the guard of Decide: whether path can have come from CanonicalPath, as far as ASCII tells. It keeps a

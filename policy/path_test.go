@@ -54,6 +54,7 @@ func TestAmbiguousPathsAreRefused(t *testing.T) {
 		"Greek question mark": "/pub%cd%bex", "care of": "/%e2%84%85", "no-break blank at the end": "/admin%c2%a0",
 		"zero width": "/ad%e2%80%8bmin", "soft hyphen": "/ad%c2%admin", "bidi override": "/%e2%80%aex", "next line": "/a%c2%85b",
 		"line separator": "/a%e2%80%a8b", "byte order mark": "/%ef%bb%bfx", "replacement": "/%ef%bf%bd", "noncharacter": "/%ef%bf%bf",
+		"dots around a variation selector": "/pub/.%ef%b8%8f./admin", "nothing but one": "/pub/%ef%b8%8f/admin",
 		"too long": "/" + strings.Repeat("a", 8192),
 	} {
 		if got, err := policy.CanonicalPath(raw); err == nil || got != "" {
