@@ -57,12 +57,7 @@ func userPassword() *cobra.Command {
 				if err := c.Accounts.SetPassword(ctx, p.ID, who.ID, password); err != nil {
 					return err
 				}
-				ended, err := c.Sessions.EndUser(ctx, p.ID, who.ID)
-				if err != nil {
-					return errPartly{refuse("the password was changed, but sessions may live on: run `gateway session revoke`: %w", err)}
-				}
-				fmt.Fprintf(c.errs(), "%s ended.\n", counted(ended, "session"))
-				return nil
+				return c.signOut(ctx, p, who, "the password was changed")
 			})
 		}, "practice"),
 	}
@@ -100,15 +95,31 @@ func userEnable() *cobra.Command {
 
 func userResetFactors() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "reset-factors PERSON", Short: "Remove the authenticator app of a person who lost their phone", Args: one("a person: their e-mail address or id"),
-		Long: "Removes the authenticator app and the known devices. Where the policy asks for a second factor, the\n" +
-			"person must set up a new one before they reach anything.",
+		Use: "reset-factors PERSON", Short: "Remove the authenticator app of a person who lost their phone and end their sessions", Args: one("a person: their e-mail address or id"),
+		Long: "Removes the authenticator app and the known devices and ends all sessions of the person: whoever has\n" +
+			"the phone may have one. Where the policy asks for a second factor, the person must set up a new one,\n" +
+			"after the password, before they reach anything.",
 		RunE: on(func(ctx context.Context, c *call) error {
 			return c.changePerson(ctx, audit.SecondFactor, "factors_reset", nil, func(p *directory.Practice, who account.Person) error {
-				return c.Accounts.ResetFactors(ctx, p.ID, who.ID)
+				if err := c.Accounts.ResetFactors(ctx, p.ID, who.ID); err != nil {
+					return err
+				}
+				return c.signOut(ctx, p, who, "the app was removed")
 			})
 		}, "practice"),
 	}
 	reasonFlag(cmd)
 	return cmd
+}
+
+// signOut ends a person's sessions and half sign-ins after a change of what they prove
+// themselves with: left alone, a stolen session could set up the next factor
+// (THREATS F4, TestResetFactorsLeavesNoSessionToEnrolWith).
+func (c *call) signOut(ctx context.Context, p *directory.Practice, who account.Person, done string) error {
+	ended, err := c.Sessions.EndUser(ctx, p.ID, who.ID)
+	if err != nil {
+		return errPartly{refuse("%s, but sessions may live on: run `gateway session revoke`: %w", done, err)}
+	}
+	fmt.Fprintf(c.errs(), "%s ended.\n", counted(ended, "session"))
+	return nil
 }

@@ -100,19 +100,27 @@ func dropGrace(document string) string {
 	return strings.Join(kept, "")
 }
 
-// F4: a reset by the admin gives nobody a completed second factor.
-func TestResetFactorsLeadsToEnrolment(t *testing.T) {
+// F4: a reset by the admin gives nobody a completed second factor, least of all whoever
+// holds a session or half a sign-in of the lost phone's owner: only a fresh password
+// leads to a new app.
+func TestResetFactorsLeavesNoSessionToEnrolWith(t *testing.T) {
 	t.Parallel()
 	p := gate.Practice("harbour")
 	who := probe.Add(t, gate, "harbour", "lost-phone", "clinician", true)
 	flow := halfway(t, gate, "harbour", "", who)
 	b := probe.SignedIn(t, gate, "harbour", who)
 	probe.Must(t, gate, "user", "reset-factors", who.Email, "--practice", "harbour")
-	probe.Eventually(t, 5e9, "the live session must enrol", func() bool {
-		return strings.HasPrefix(where(b.Get(p.URL+"/")), "/.gate/enrol/totp")
+	probe.Eventually(t, 5e9, "the live session is over", func() bool {
+		return b.Fetch(http.MethodGet, p.URL+"/api/echo", nil).StatusCode == http.StatusUnauthorized
 	})
-	if res := code(t, gate, "harbour", "", b.Code(who.TOTPSecret), flow); !strings.HasPrefix(where(res), "/.gate/enrol/totp") {
+	if res := b.Get(p.URL + "/.gate/enrol/totp"); strings.Contains(res.Text, "secret=") || !strings.HasPrefix(where(res), "/.gate/login") {
+		t.Errorf("the live session's enrolment: %s to %q", res.Status, where(res))
+	}
+	if res := code(t, gate, "harbour", "", b.Code(who.TOTPSecret), flow); !strings.HasPrefix(where(res), "/.gate/login?expired") {
 		t.Errorf("a code of the lost phone: %s to %q", res.Status, where(res))
+	}
+	if res := probe.Send(t, probe.Client(t, gate, ""), probe.Form(p, "/.gate/login", url.Values{"email": {who.Email}, "password": {who.Password}})); where(res) != "/.gate/enrol/totp" {
+		t.Errorf("the password afterwards: %s to %q", res.Status, where(res))
 	}
 }
 
