@@ -42,17 +42,18 @@ type Options struct {
 	Now   func() time.Time // default time.Now
 
 	Queue  int           // events that may wait for one practice's writer before Append blocks; default 1024
-	Window time.Duration // for which repeats of a refusal are folded; default 10 s
+	Window time.Duration // for which repeats of a refusal are folded at first; default 10 s
 	Poll   time.Duration // between two looks of Follow; default 500 ms
 }
 
 // Bounds that are not worth an option.
 const (
-	maxBatch     = 256              // events in one transaction
-	noteQueue    = 256              // refusals that may wait for one practice
-	maxNotes     = 8192             // refusals that may wait in all, ≤ 4 KiB each
-	writeTimeout = 15 * time.Second // for one transaction
-	keeperPeriod = 400 * time.Millisecond
+	maxBatch        = 256              // events in one transaction
+	noteQueue       = 256              // refusals, and bundles of summaries, that may wait for one practice
+	maxNotes        = 8192             // and in all; a record is at most 4 KiB
+	summariesPerJob = 32               // in one bundle
+	writeTimeout    = 15 * time.Second // for one transaction
+	keeperPeriod    = 400 * time.Millisecond
 )
 
 // ErrClosed is matched when the log was closed. It also matches database.ErrUnavailable:

@@ -1,6 +1,10 @@
 package audit
 
-import "clinicgate/policy"
+import (
+	"context"
+
+	"clinicgate/policy"
+)
 
 // What the tests of package audit_test need to see of the inside.
 
@@ -45,3 +49,6 @@ func Idle(l *Log) bool {
 
 // Cancelled reports whether Close has given up waiting, or is done.
 func Cancelled(l *Log) bool { return l.ctx.Err() != nil }
+
+// Settle waits until the refusals queued so far are written.
+func Settle(ctx context.Context, l *Log) error { return l.barrier(ctx) }

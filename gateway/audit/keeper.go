@@ -61,7 +61,7 @@ func (l *Log) runKeeper() {
 			l.stats.fail(l.now(), 0)
 		}
 		cancel()
-		l.release(l.folds.due(l.now(), l.opts.Window))
+		l.release(l.folds.due(l.now()))
 		l.noteDrops()
 		if l.keeperDone() {
 			return

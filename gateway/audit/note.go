@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"clinicgate/gateway/database"
@@ -11,25 +12,27 @@ import (
 
 // Note records a refusal without waiting: it never blocks and never fails, for a
 // refused request must cost less than the refusal. The first of a kind is written at
-// once; repeats of the same class, action, Detail["reason"] and address (IPv6: /64)
-// within the window become one record with their number. When a practice is refused
-// in more ways than can be told apart, addresses are folded together too. What cannot be
-// queued is dropped, counted ([Log.Dropped]) and the number recorded as soon as possible.
+// once; repeats of the same class, action, Detail["reason"], Detail["stage"], actor,
+// Detail["account"] and address (IPv6: /64) within the window become one record with
+// their number and the path of the first. The window of a kind that goes on grows to ten
+// minutes; what a stage "report" would stop has one of an hour. When strangers, or one
+// person, are refused in more ways than can be told apart, addresses and accounts are
+// folded together too, people never. What cannot be queued is dropped, counted
+// ([Log.Dropped]) and the number recorded as soon as possible.
 func (l *Log) Note(id policy.PracticeID, e Event) {
 	now := l.now()
-	key := foldKey{id, e.Class, clip(e.Action, MaxKey), clip(e.Detail["reason"], MaxKey), addrKey(e.Addr)}
 	if !e.Class.Known() || e.Action == "" {
 		l.stats.dropped.Add(1)
 		return
 	}
-	outcome, old := l.folds.add(key, e, now, l.opts.Window)
+	outcome, old := l.folds.add(keyOf(id, e), e, now, l.opts.Window)
 	l.release(old)
 	switch outcome {
 	case foldRepeat:
 		l.stats.folded.Add(1)
 	case foldNew:
 		if clean, err := e.clean(); err == nil {
-			l.enqueue(id, &job{stamped: stamped{clean, now}, kind: jobNote})
+			l.enqueue(id, &job{stamped: stamped{clean, now}, kind: jobNote, lost: 1})
 		}
 		l.mu.Lock()
 		l.keep()
@@ -40,9 +43,9 @@ func (l *Log) Note(id policy.PracticeID, e Event) {
 }
 
 // NotePlatform counts a refusal that belongs to no practice (an unknown host, a request
-// too broken to have one). It is counted by action for the metrics and not stored: the
-// registry holds no personal data, and a client's address with what it asked for is that.
-// The access log has the request.
+// too broken to have one). It is counted by action for the metrics and stored nowhere: the
+// registry holds no personal data, and a client's address with what it asked for is that;
+// and there is no end to what scanners ask for.
 func (l *Log) NotePlatform(e Event) { l.stats.platformRefusal(e.Action) }
 
 // Dropped is the number of refusals that could not be recorded.
@@ -57,7 +60,11 @@ func (l *Log) enqueue(id policy.PracticeID, j *job) {
 		return
 	}
 	defer w.letGo()
-	if l.folds.waiting.Add(1) > maxNotes {
+	room, roomInAll := noteQueue, int64(maxNotes)
+	if j.Actor == "" { // the last quarter is for people: strangers cannot take it all
+		room, roomInAll = noteQueue*3/4, maxNotes*3/4
+	}
+	if l.folds.waiting.Add(1) > roomInAll || len(w.notes) >= room {
 		l.folds.waiting.Add(-1)
 		l.dropJob(id, j)
 		return
@@ -71,10 +78,27 @@ func (l *Log) enqueue(id policy.PracticeID, j *job) {
 	}
 }
 
-// release queues the summaries of windows that have ended.
+// release queues the summaries of windows that have ended. Those from one budget go
+// together, so that there is room for a whole clinic's when they end at once.
 func (l *Log) release(ended []*fold) {
+	type budget struct {
+		id     policy.PracticeID
+		person bool
+	}
+	groups := make(map[budget][]*fold)
 	for _, f := range ended {
-		l.enqueue(f.key.id, &job{stamped: f.summary(), kind: jobNote})
+		b := budget{f.key.id, f.key.actor != ""}
+		groups[b] = append(groups[b], f)
+	}
+	for b, group := range groups {
+		for part := range slices.Chunk(group, summariesPerJob) {
+			j := &job{stamped: part[0].summary(), kind: jobNote, lost: part[0].repeats}
+			for _, f := range part[1:] {
+				j.more = append(j.more, f.summary())
+				j.lost += f.repeats
+			}
+			l.enqueue(b.id, j)
+		}
 	}
 }
 
@@ -124,7 +148,7 @@ func (l *Log) lose(id policy.PracticeID, batch []*job, err error) {
 		case j.kind != jobNote && j.kind != jobDrops:
 		case errors.Is(err, database.ErrMissing):
 			if j.kind == jobNote {
-				l.stats.dropped.Add(1)
+				l.stats.dropped.Add(j.lost)
 			}
 		default:
 			l.dropJob(id, j)
@@ -137,7 +161,7 @@ func (l *Log) dropJob(id policy.PracticeID, j *job) {
 		l.owe(id, j.lost)
 		return
 	}
-	l.drop(id, 1)
+	l.drop(id, j.lost)
 }
 
 // drop counts n refusals that were not recorded, and owes the practice a record of it.

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,20 +45,62 @@ func TestNoteWritesTheFirstAtOnceAndFoldsRepeats(t *testing.T) {
 	b.wantIntact(4)
 }
 
-func TestNoteBeginsANewWindowAfterTenSeconds(t *testing.T) {
+// TestWindowsFollowEachOtherAndGrow: what goes on and on, a page that polls all night,
+// leaves few rows, and each names a path as an example.
+func TestWindowsFollowEachOtherAndGrow(t *testing.T) {
 	b := newBench(t)
-	for _, pause := range []time.Duration{0, 9999 * time.Millisecond, time.Millisecond} {
-		b.clock.add(pause)
+	for i := range 3600 / 5 {
+		e := refusal("no_session", "203.0.113.9")
+		e.Detail["path"], e.Request = fmt.Sprint("/poll/", i), fmt.Sprint("req-", i)
+		b.log.Note(harbour, e)
+		b.clock.add(5 * time.Second)
+	}
+	b.flush()
+	var got []string
+	for _, r := range b.tail(1000) {
+		got = append(got, fmt.Sprint(r.Detail["repeats"], " ", r.Detail["path"], " ", r.Request))
+	}
+	want := []string{
+		" /poll/0 req-0", "1 /poll/1 req-1", // 10 s
+		"8 /poll/2 req-2", "32 /poll/10 req-10", "120 /poll/42 req-42", // 40 s, 160 s, and then 10 minutes each
+		"120 /poll/162 req-162", "120 /poll/282 req-282", "120 /poll/402 req-402", "120 /poll/522 req-522", "78 /poll/642 req-642",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("records (-want +got):\n%s", diff)
+	}
+}
+
+func TestQuietWindowIsForgotten(t *testing.T) {
+	b := newBench(t)
+	for range 3 {
 		b.log.Note(harbour, refusal("no_session", "203.0.113.9"))
+		b.clock.add(10 * time.Second)
 	}
 	b.flush()
 	var got []string
 	for _, r := range b.tail(10) {
 		got = append(got, r.Detail["repeats"])
 	}
-	if diff := cmp.Diff([]string{"", "1", ""}, got); diff != "" {
+	if diff := cmp.Diff([]string{"", "", ""}, got); diff != "" {
 		t.Fatalf("repeats of the records (-want +got):\n%s", diff)
 	}
+}
+
+// TestPathOfASummaryIsBoundedAndEscapedOnce: it is as hostile as the first one's.
+func TestPathOfASummaryIsBoundedAndEscapedOnce(t *testing.T) {
+	b := newBench(t)
+	hostile := "/a\\b\n\x1b[31m" + strings.Repeat("x", 1<<20)
+	for range 2 {
+		e := refusal("no_session", "203.0.113.9")
+		e.Detail["path"] = hostile
+		b.log.Note(harbour, e)
+	}
+	b.flush()
+	list := b.tail(2)
+	if got, want := list[1].Detail["path"], list[0].Detail["path"]; got != want || len(got) > 4*audit.MaxField {
+		t.Fatalf("the summary's path is %.80q, the first one's %.80q", got, want)
+	}
+	b.wantIntact(2)
 }
 
 // TestNoteFoldsAWholeIPv6Network: an attacker has 2^64 addresses of one /64.
@@ -103,17 +146,104 @@ func TestFloodFromManyAddressesStaysBounded(t *testing.T) {
 	}
 }
 
-func TestNoteKeepsTheActorOnlyWhenItIsTheSame(t *testing.T) {
+// TestTwoPeoplesRefusalsNeverFold, nor do a refusal and a report of one, or two accounts
+// that somebody tries.
+func TestTwoPeoplesRefusalsNeverFold(t *testing.T) {
 	b := newBench(t)
-	for _, actor := range []string{"a", "b", "b"} {
+	for range 2 {
+		for _, who := range []struct{ actor, stage, account string }{
+			{"a", "", ""}, {"b", "", ""}, {"a", "report", ""}, {"", "", "0f0f"}, {"", "", "1e1e"},
+		} {
+			e := refusal("not_your_role", "203.0.113.9")
+			e.Actor, e.Detail["stage"], e.Detail["account"] = who.actor, who.stage, who.account
+			b.log.Note(harbour, e)
+		}
+	}
+	b.flush()
+	got := make(map[string]string)
+	for _, r := range b.tail(100)[5:] {
+		got[r.Actor+" "+r.Detail["stage"]+" "+r.Detail["account"]] = r.Detail["repeats"]
+	}
+	want := map[string]string{"a  ": "1", "b  ": "1", "a report ": "1", "  0f0f": "1", "  1e1e": "1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("summaries (-want +got):\n%s", diff)
+	}
+}
+
+func TestSubjectStaysOnlyWhenItIsTheSame(t *testing.T) {
+	b := newBench(t)
+	for _, subject := range []string{"x", "y", "y"} {
 		e := refusal("not_your_role", "203.0.113.9")
-		e.Actor, e.Subject = actor, "same"
+		e.Actor, e.Subject = "a", subject
 		b.log.Note(harbour, e)
 	}
 	b.flush()
-	last := b.tail(1)[0]
-	if last.Actor != "" || last.Subject != "same" {
+	if last := b.tail(1)[0]; last.Actor != "a" || last.Subject != "" {
 		t.Fatalf("summary has actor %q and subject %q", last.Actor, last.Subject)
+	}
+}
+
+// TestReportNamesEveryPerson: a clinic of 300 at one address tries a new rule for a
+// morning. Everybody it would stop is in the log by name, and the log stays small.
+func TestReportNamesEveryPerson(t *testing.T) {
+	b := newBench(t)
+	const people, hours = 300, 3
+	for range hours * 6 {
+		for i := range people {
+			e := refusal("second_factor_needed", "203.0.113.9")
+			e.Actor, e.Detail["stage"] = fmt.Sprint("person-", i), "report"
+			b.log.Note(harbour, e)
+			if i%50 == 49 { // as fast as a disk takes them
+				if err := audit.Settle(t.Context(), b.log); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		b.clock.add(10 * time.Minute)
+	}
+	b.flush()
+	list := b.tail(audit.MaxTail)
+	named := make(map[string]bool)
+	for _, r := range list {
+		named[r.Actor] = true
+	}
+	if len(named) != people || len(list) > people*(hours+1) || b.log.Dropped() != 0 {
+		t.Fatalf("%d rows name %d people, %d dropped; want all %d in at most one row an hour", len(list), len(named), b.log.Dropped(), people)
+	}
+}
+
+// TestFloodPushesOutNobody: strangers and one person of the practice refuse to stop;
+// what happens to others is recorded as ever, with their addresses.
+func TestFloodPushesOutNobody(t *testing.T) {
+	b := newBench(t)
+	flood := func() {
+		for i := range 5000 {
+			addr := fmt.Sprintf("2001:db8:%x:%x::1", i>>8, i&255)
+			stranger := refusal("no_session", addr)
+			stranger.Action, stranger.Detail["account"] = fmt.Sprint("action_", i%100), fmt.Sprint(i)
+			b.log.Note(harbour, stranger)
+			insider := refusal("not_your_role", addr)
+			insider.Action, insider.Actor = fmt.Sprint("action_", i%100), "insider"
+			b.log.Note(harbour, insider)
+		}
+	}
+	flood()
+	for i := range 40 { // the queue holds what the flood left in it
+		e := refusal("not_your_role", "198.51.100.7")
+		e.Actor = fmt.Sprint("person-", i)
+		b.log.Note(harbour, e)
+	}
+	flood()
+	b.flush()
+	named, rows := make(map[string]bool), 0
+	for _, r := range b.tail(audit.MaxTail) {
+		rows++
+		if r.Addr == "198.51.100.7" {
+			named[r.Actor] = true
+		}
+	}
+	if len(named) != 40 || rows > 2*(128+32)+40+10 {
+		t.Fatalf("%d of 40 people are named in %d rows", len(named), rows)
 	}
 }
 
@@ -174,6 +304,34 @@ func TestNoteNeverBlocksOnAFullQueue(t *testing.T) {
 	}
 	if recorded+dropped != n || dropped != b.log.Dropped() {
 		t.Fatalf("%d recorded + %d noted as dropped (counter %d), want %d in all", recorded, dropped, b.log.Dropped(), n)
+	}
+}
+
+// TestStrangersNeverFillTheQueue: the disk stands still while strangers are refused in
+// every way there is; there is still room for people.
+func TestStrangersNeverFillTheQueue(t *testing.T) {
+	b, k := gated(t, 1)
+	for range 3 {
+		for i := range 200 {
+			b.log.Note(harbour, audit.Event{Class: audit.Refusal, Action: fmt.Sprint("action_", i), Addr: "203.0.113.9"})
+		}
+		b.clock.add(11 * time.Second)
+	}
+	for i := range 40 {
+		e := refusal("not_your_role", "198.51.100.7")
+		e.Actor = fmt.Sprint("person-", i)
+		b.log.Note(harbour, e)
+	}
+	k.open()
+	b.flush()
+	named := make(map[string]bool)
+	for _, r := range b.tail(audit.MaxTail) {
+		if strings.HasPrefix(r.Actor, "person-") {
+			named[r.Actor] = true
+		}
+	}
+	if len(named) != 40 {
+		t.Fatalf("%d of 40 people are named", len(named))
 	}
 }
 

@@ -105,8 +105,9 @@ const (
 // job is an event on its way to the database.
 type job struct {
 	stamped
+	more  []stamped // further events of the same kind
 	kind  jobKind
-	lost  int64      // jobDrops: how many refusals it speaks of
+	lost  int64      // jobNote, jobDrops: how many refusals it speaks of
 	done  chan error // nil when nobody waits
 	state atomic.Int32
 }
@@ -222,7 +223,7 @@ func (w *writer) write(batch []*job) {
 	events := make([]stamped, 0, len(batch))
 	for _, j := range batch {
 		if j.kind != jobBarrier {
-			events = append(events, j.stamped)
+			events = append(append(events, j.stamped), j.more...)
 		}
 	}
 	var err error
