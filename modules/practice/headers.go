@@ -10,15 +10,16 @@ import (
 // get to say so. Caddy rebuilds X-Forwarded-For, -Host and -Proto afterwards.
 var untrusted = map[string]bool{
 	"Forwarded": true, "Via": true, "X-Real-Ip": true, "X-Client-Ip": true, "True-Client-Ip": true,
-	"Client-Ip": true, "X-Cluster-Client-Ip": true, "Cf-Connecting-Ip": true, "Fastly-Client-Ip": true,
+	"Client-Ip": true, "X-Cluster-Client-Ip": true, "Fastly-Client-Ip": true,
 	"X-Originating-Ip": true, "X-Host": true,
 	"X-Request-Id": true, "X-Rewrite-Url": true, "Front-End-Https": true, "X-Url-Scheme": true,
 	"X-Http-Method": true, "X-Http-Method-Override": true, "X-Method-Override": true,
 	"Authorization": true, "Proxy-Authorization": true, "Proxy-Connection": true, "Proxy": true,
 	"Keep-Alive": true, "Te": true, "Trailer": true, "Sec-Secure-Session-Id": true,
 	"X-Client-Cert": true, "X-Client-Dn": true, "X-Client-Verify": true, "Client-Cert": true, "Client-Cert-Chain": true,
-	"Remote-User": true, "X-Forwarded": true, "X-Forward-For": true, "X-Proxyuser-Ip": true, "Wl-Proxy-Client-Ip": true,
+	"X-Forwarded": true, "X-Forward-For": true, "X-Proxyuser-Ip": true, "Wl-Proxy-Client-Ip": true,
 	"X-Scheme": true, "X-Override-Url": true, "X-Http-Host-Override": true, "X-Middleware-Subrequest": true,
+	"X-True-Client-Ip": true, "Fly-Client-Ip": true, "Do-Connecting-Ip": true, "Incap-Client-Ip": true,
 	"Early-Data": true, "X-Accel-Redirect": true, "X-Sendfile": true, "Cookie2": true,
 }
 
@@ -29,9 +30,13 @@ var (
 	familiesX = []string{
 		"X-Practice-", "X-User-", "X-Auth-", "X-Session-", "X-Gate-",
 		"X-Forwarded-", "X-Original-", "X-Remote-", "X-Envoy-", "X-Webauth-", "X-Ssl-", "X-Goog-Iap-",
-		"X-Goog-Authenticated-User-", "X-Amzn-Oidc-", "X-Ms-Client-Principal",
+		"X-Goog-Authenticated-User-", "X-Amzn-Oidc-", "X-Amzn-Mtls-", "X-Ms-Client-Principal", "X-Appengine-", "X-Azure-", "X-Arr-",
+		"X-Authenticated-", "X-Authentik-", "X-Pomerium-", "X-Vouch-", "X-Consumer-", "X-Credential-",
 	}
 	familiesS = []string{"Secure-Session-", "Ssl-Client-"}
+	familiesR = []string{"Remote-"}
+	familiesC = []string{"Cf-Access-", "Cf-Connecting-"}
+	familiesT = []string{"Tailscale-"}
 )
 
 // cleanHeaders removes everything from the request that a client may not tell a
@@ -81,6 +86,12 @@ func inFamily(name string) bool {
 		families = familiesX
 	case 'S':
 		families = familiesS
+	case 'R':
+		families = familiesR
+	case 'C':
+		families = familiesC
+	case 'T':
+		families = familiesT
 	}
 	for _, prefix := range families {
 		if strings.HasPrefix(name, prefix) {

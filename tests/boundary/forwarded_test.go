@@ -24,6 +24,10 @@ var forwarded = []string{
 	"X-Ms-Client-Principal", "X-Ms-Client-Principal-Name", "X-Envoy-Original-Path", "X-Envoy-Internal", "X-Envoy-External-Address",
 	"Wl-Proxy-Client-Ip", "X-Proxyuser-Ip", "X-Middleware-Subrequest", "Authorization", "Proxy-Authorization", "Proxy-Authenticate", "Proxy", "Te", "Early-Data",
 	"Secure-Session-Response", "Secure-Session-Registration", "Secure-Session-Challenge", "Sec-Secure-Session-Id", "X-Accel-Redirect", "X-Sendfile",
+	"Remote-Groups", "Remote-Email", "Remote-Name", "Remote-Addr", "X-Authenticated-Userid", "X-Authentik-Username", "X-Pomerium-Claim-Email",
+	"X-Vouch-User", "X-Consumer-Username", "X-Credential-Identifier", "Cf-Access-Jwt-Assertion", "Cf-Access-Authenticated-User-Email", "Cf-Connecting-Ipv6",
+	"Tailscale-User-Login", "X-Amzn-Mtls-Clientcert", "X-Appengine-User-Ip", "X-Azure-Clientip", "X-Arr-Clientcert", "X-True-Client-Ip", "Fly-Client-Ip",
+	"Incap-Client-Ip", "Do-Connecting-Ip",
 }
 
 // TestForwardedFamilyFromAnUntrustedPeer is THREATS H8 (CVE-2026-40575) and X1: the
