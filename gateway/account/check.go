@@ -19,7 +19,9 @@ import (
 // password and a person of another practice all get ErrRefused after the same
 // work (THREATS L1): there is one way through this function, on which a
 // candidate is always found, always hashed, and only then judged. ErrBusy and
-// errors that match database.ErrUnavailable decided nothing.
+// errors that match database.ErrUnavailable decided nothing. With ErrRefused the
+// person has nothing but the ID of whose address it is, if anybody's: for the audit log,
+// never for the answer.
 func (s *Service) CheckPassword(ctx context.Context, id policy.PracticeID, email string, password vault.Secret) (Person, error) {
 	pepper, err := s.pepper(ctx, id)
 	if err != nil {
@@ -43,7 +45,7 @@ func (s *Service) CheckPassword(ctx context.Context, id policy.PracticeID, email
 		return Person{}, err
 	}
 	if !same || !c.usable || !typable {
-		return Person{}, ErrRefused
+		return Person{ID: c.personID}, ErrRefused
 	}
 	return s.admit(ctx, id, c, renewed)
 }
@@ -169,7 +171,7 @@ func (s *Service) admit(ctx context.Context, id policy.PracticeID, c candidate, 
 	})
 	switch {
 	case errors.Is(err, ErrRefused), errors.Is(err, ErrUnknown):
-		return Person{}, ErrRefused
+		return Person{ID: c.personID}, ErrRefused
 	case err != nil:
 		return Person{}, fmt.Errorf("checking password: %w", err)
 	}

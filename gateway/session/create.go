@@ -161,8 +161,12 @@ func isMethod(s string) bool {
 }
 
 func (in *SignIn) row(p policy.PracticeID, t Token, now time.Time) *row {
+	id := in.ID
+	if id == (ID{}) {
+		id = NewID()
+	}
 	return &row{
-		key: t.digest(p), practice: p, id: newID(), person: strings.Clone(in.User),
+		key: t.digest(p), practice: p, id: id, person: strings.Clone(in.User),
 		created: now.UnixMicro(), lastSeen: now.UnixMicro(),
 		agent: AgentLabel(in.Agent), addr: in.Addr.Unmap().WithZone(""),
 		proved: microProved(in.ProvedAt, now), held: in.Held, amr: joinAMR(nil, in.AMR),

@@ -92,7 +92,6 @@ func MakeToken(key []byte) Token         { return Token{newSecret(key, domainTok
 func MakeFlowToken(key []byte) FlowToken { return FlowToken{newSecret(key, domainFlow)} }
 
 // NewID makes a public id.
-func NewID() ID { return newID() }
 
 // Enter puts a session into the cache as a load does, for measuring.
 func (m *Manager) Enter(p Practice, t Token, person Person, agent string) {

@@ -15,7 +15,8 @@ var ErrID = errors.New("session: not a session id: it has the form of a UUID, as
 // nothing. The zero ID is no session.
 type ID [16]byte
 
-func newID() ID { return ID(uuid.New()) } // version 4, crypto/rand
+// NewID names a session that is to be made (SignIn.ID).
+func NewID() ID { return ID(uuid.New()) } // version 4, crypto/rand
 
 // ParseID reads the one canonical spelling: lower case, with hyphens.
 func ParseID(s string) (ID, error) {

@@ -104,6 +104,7 @@ type Record struct {
 
 // SignIn is what Create makes a session from. At least one level is proved.
 type SignIn struct {
+	ID       ID // public name of the session, for whoever records it first; zero: a new one
 	User     string
 	ProvedAt [4]time.Time // index policy.Level; a level that is zero was not proved
 	Held     policy.Level // the level whose factor the identity provider holds and proved; or LevelNone

@@ -63,8 +63,9 @@ func (h *Handler) beginFlow(v *visit, person account.Person, next string) error 
 // enter records the sign-in and then makes the session, in that order: a sign-in
 // that the audit log does not hold never takes effect (THREATS A4).
 func (h *Handler) enter(v *visit, person account.Person, proved [4]time.Time, amr []string, where string) error {
+	id := session.NewID()
 	e := v.event(audit.SignIn, "signed_in", person.ID)
-	e.Detail["amr"] = strings.Join(amr, " ")
+	e.Detail["session"], e.Detail["amr"] = id.String(), strings.Join(amr, " ")
 	replaced, err := v.session()
 	if err != nil {
 		return v.undecided(err)
@@ -76,7 +77,7 @@ func (h *Handler) enter(v *visit, person account.Person, proved [4]time.Time, am
 		return v.undecided(err)
 	}
 	token, _, err := h.core.Sessions.Create(v.r.Context(), v.x.Sessions(), session.SignIn{
-		User: person.ID, ProvedAt: proved, AMR: amr, Agent: v.r.UserAgent(), Addr: v.x.Client,
+		ID: id, User: person.ID, ProvedAt: proved, AMR: amr, Agent: v.r.UserAgent(), Addr: v.x.Client,
 	})
 	switch {
 	case errors.Is(err, session.ErrRefused):

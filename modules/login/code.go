@@ -152,7 +152,7 @@ func (h *Handler) checkCode(v *visit) error {
 		return v.undecided(err)
 	}
 	if verdict := h.core.Limits.Take(v.r.Context(), attempt); !verdict.Allowed() {
-		v.noteLimited(verdict)
+		v.noteLimited(verdict, attempt, a.person.ID)
 		return v.showCodePage(a, http.StatusTooManyRequests, page.TooManyTries, verdict.RetryAfter())
 	}
 	err = h.core.Accounts.CheckTOTP(v.r.Context(), v.id(), a.person.ID, code)

@@ -117,7 +117,7 @@ func (h *Handler) confirmEnrolment(v *visit) error {
 		return v.undecided(err)
 	}
 	if verdict := h.core.Limits.Take(v.r.Context(), attempt); !verdict.Allowed() {
-		v.noteLimited(verdict)
+		v.noteLimited(verdict, attempt, a.person.ID)
 		return v.showEnrolmentPage(a, http.StatusTooManyRequests, page.TooManyTries, verdict.RetryAfter())
 	}
 	if err := v.record(v.event(audit.SecondFactor, "enrolment_tried", a.person.ID)); err != nil {

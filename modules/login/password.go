@@ -92,14 +92,14 @@ func (h *Handler) signIn(v *visit) error {
 		return v.undecided(err)
 	}
 	if verdict := h.core.Limits.Take(v.r.Context(), attempt); !verdict.Allowed() {
-		v.noteLimited(verdict)
+		v.noteLimited(verdict, attempt, "")
 		return v.showSignInAgain(http.StatusTooManyRequests, page.TooManyTries, verdict.RetryAfter())
 	}
 	person, err := h.core.Accounts.CheckPassword(v.r.Context(), v.id(), email, password)
 	switch {
 	case errors.Is(err, account.ErrRefused):
 		h.core.Metrics.SignIns.WithLabelValues("refused").Inc()
-		if err := v.record(v.event(audit.SignIn, "password_refused", "")); err != nil {
+		if err := v.recordRefusedPassword(email, person.ID); err != nil {
 			return v.undecided(err)
 		}
 		return v.showSignInAgain(http.StatusUnauthorized, page.WrongDetails, 0)
@@ -134,10 +134,28 @@ func (v *visit) attempt(kind limit.Kind, email string) (limit.Attempt, error) {
 	return a, err
 }
 
-// noteLimited records that a budget ran out. The budget's name is for reviewers only.
-func (v *visit) noteLimited(verdict limit.Verdict) {
-	e := v.event(audit.Refusal, "limited", "")
+// recordRefusedPassword records which account somebody tried: by its tag, and by the
+// person's id where there is one. Nobody knows who tried. The work is the same for every
+// account, existing or not (THREATS L1).
+func (v *visit) recordRefusedPassword(email, person string) error {
+	tag, err := v.h.core.Accounts.Tag(v.r.Context(), v.id(), email)
+	if err != nil {
+		return err
+	}
+	e := v.event(audit.SignIn, "password_refused", "")
+	e.Subject, e.Detail["account"] = person, tag
+	return v.record(e)
+}
+
+// noteLimited records that a budget ran out, and for which account. The budget's name
+// is for reviewers only. person is who has proved the password, if anybody: a refusal
+// looks nobody up.
+func (v *visit) noteLimited(verdict limit.Verdict, attempt limit.Attempt, person string) {
+	e := v.event(audit.Refusal, "limited", person)
 	e.Detail["budget"] = verdict.Reason()
+	if tag, err := v.h.core.Accounts.Tag(v.r.Context(), v.id(), attempt.Account); err == nil {
+		e.Detail["account"] = tag
+	}
 	v.h.core.Audit.Note(v.id(), e)
 	v.h.core.Metrics.SignIns.WithLabelValues("limited").Inc()
 }
