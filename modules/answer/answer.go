@@ -4,7 +4,9 @@ package answer
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -63,6 +65,9 @@ func (a *Answers) RefuseBecause(w http.ResponseWriter, r *http.Request, refusal 
 	if refusal.retryAfter > 0 {
 		SetRetryAfter(w, refusal.retryAfter)
 	}
+	if refusal == SlowForm && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close") // the rest of the form may still come (RFC 9110 section 15.5.9)
+	}
 	x := exchange.Of(r.Context())
 	if x == nil {
 		Begin(w, r) // the door, which does that, stands in the wrong place (TestWrongOrderLeaksNothing)
@@ -76,7 +81,7 @@ func (a *Answers) RefuseBecause(w http.ResponseWriter, r *http.Request, refusal 
 // Undecided answers 503 because a store could not be asked, and raises the alarm: a
 // log line with the cause, which the client never sees, and a metric.
 func (a *Answers) Undecided(w http.ResponseWriter, r *http.Request, cause error) error {
-	if r.Context().Err() == nil {
+	if !errors.Is(r.Context().Err(), context.Canceled) { // nobody waits for an answer any more
 		x := exchange.Of(r.Context())
 		a.core.Log().Error("could not decide", "practice", x.Practice.ID, "request", x.ID, "cause", cause)
 	}

@@ -38,7 +38,6 @@ var (
 	TooManyCookies = &Refusal{status: http.StatusRequestHeaderFieldsTooLarge, kind: page.HeadersTooLarge, reason: "too_many_cookies", title: "The browser sent too many cookies."}
 	ForeignOrigin  = &Refusal{status: http.StatusForbidden, kind: page.Expired, reason: "foreign_origin", title: "The request comes from another site."}
 	Suspended      = &Refusal{status: http.StatusForbidden, kind: page.Suspended, reason: "practice_suspended", title: "This practice is suspended."}
-	TooEarly       = &Refusal{status: http.StatusTooEarly, kind: page.TooManyRequests, reason: "too_early", title: "Send the request again.", quiet: true}
 )
 
 // What the policy refuses.
@@ -55,15 +54,14 @@ var (
 // What could not be decided, and what others failed to do.
 var (
 	Undecided    = &Refusal{status: http.StatusServiceUnavailable, kind: page.CannotDecide, reason: "could_not_decide", title: "The gateway cannot decide right now.", retryAfter: 5 * time.Second, quiet: true}
-	Busy         = &Refusal{status: http.StatusServiceUnavailable, kind: page.CannotDecide, reason: "busy", title: "Too many sign-ins at once.", retryAfter: 3 * time.Second, quiet: true}
 	NotFound     = &Refusal{status: http.StatusNotFound, kind: page.NotFound, reason: "not_found", title: "There is no such page.", quiet: true}
 	BadMethod    = &Refusal{status: http.StatusMethodNotAllowed, kind: page.WrongVerb, reason: "method_not_allowed", title: "This address does not take that method.", quiet: true}
 	BodyTooBig   = &Refusal{status: http.StatusRequestEntityTooLarge, kind: page.TooLarge, reason: "body_too_large", title: "The request is too large.", quiet: true}
 	SSONotReady  = &Refusal{status: http.StatusNotImplemented, kind: page.SSONotSetUp, reason: "sso_not_set_up", title: "Single sign-on is not set up yet."}
 	NoSuchWay    = &Refusal{status: http.StatusForbidden, kind: page.MethodNotOffered, reason: "method_not_offered", title: "This practice does not use this way to sign in."}
 	BadForm      = &Refusal{status: http.StatusBadRequest, kind: page.NotUnderstood, reason: "bad_form", title: "The form could not be read."}
+	SlowForm     = &Refusal{status: http.StatusRequestTimeout, kind: page.TooSlow, reason: "form_too_slow", title: "The form took too long to arrive.", quiet: true}
 	HeaderTooBig = &Refusal{status: http.StatusRequestHeaderFieldsTooLarge, kind: page.HeadersTooLarge, reason: "headers_too_large", title: "The request headers are too large.", quiet: true}
-	TooMany      = &Refusal{status: http.StatusTooManyRequests, kind: page.TooManyRequests, reason: "too_many_tries", title: "Too many tries.", retryAfter: time.Minute}
 	NoBackend    = &Refusal{status: http.StatusBadGateway, kind: page.BackendDown, reason: "backend_unreachable", title: "The clinical system does not answer.", retryAfter: 5 * time.Second, quiet: true}
 	SlowBackend  = &Refusal{status: http.StatusGatewayTimeout, kind: page.BackendSlow, reason: "backend_timeout", title: "The clinical system does not answer in time.", retryAfter: 5 * time.Second, quiet: true}
 	Failed       = &Refusal{status: http.StatusInternalServerError, kind: page.Internal, reason: "internal", title: "Something went wrong.", quiet: true}

@@ -97,9 +97,6 @@ func (h *Handler) endSessions(v *visit) error {
 	if live == nil {
 		return err
 	}
-	if ok, err := v.readForm(); !ok {
-		return err
-	}
 	others := v.field("all") == "others"
 	one, err := session.ParseID(v.field("session"))
 	if err != nil && !others {

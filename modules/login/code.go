@@ -132,9 +132,6 @@ func (v *visit) showCodePage(a applicant, status int, problem page.Problem, afte
 
 // checkCode is POST /.gate/login/totp.
 func (h *Handler) checkCode(v *visit) error {
-	if ok, err := v.readForm(); !ok {
-		return err
-	}
 	defer h.turns.take(v.x.Cookies.Flow)()
 	a, err := v.applicant()
 	if err != nil {
@@ -144,7 +141,7 @@ func (h *Handler) checkCode(v *visit) error {
 		return v.redirect("/.gate/enrol/totp" + v.returnTo(a).query())
 	}
 	code := v.field("code")
-	if !looksLikeCode(code) {
+	if !account.LooksLikeCode(code) {
 		return v.showCodePage(a, http.StatusUnprocessableEntity, page.MissingCode, 0)
 	}
 	attempt, err := v.attempt(limit.KindTOTP, a.person.Email)
@@ -209,19 +206,4 @@ func (h *Handler) raise(v *visit, a applicant, where string) error {
 	}
 	setSessionCookie(v.w, token.Reveal())
 	return v.redirect(where)
-}
-
-// looksLikeCode reports six digits, with blanks anywhere: anything else is a slip of
-// the keyboard and no guess that counts.
-func looksLikeCode(s string) bool {
-	digits := 0
-	for _, r := range s {
-		switch {
-		case r >= '0' && r <= '9':
-			digits++
-		case r != ' ':
-			return false
-		}
-	}
-	return digits == 6
 }

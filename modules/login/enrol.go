@@ -98,9 +98,6 @@ func (v *visit) showEnrolmentPage(a applicant, status int, problem page.Problem,
 
 // confirmEnrolment is POST /.gate/enrol/totp: the first code shows that the app works.
 func (h *Handler) confirmEnrolment(v *visit) error {
-	if ok, err := v.readForm(); !ok {
-		return err
-	}
 	a, where, err := v.enrolling()
 	switch {
 	case err != nil:
@@ -109,7 +106,7 @@ func (h *Handler) confirmEnrolment(v *visit) error {
 		return v.redirect(where)
 	}
 	code := v.field("code")
-	if !looksLikeCode(code) {
+	if !account.LooksLikeCode(code) {
 		return v.showEnrolmentPage(a, http.StatusUnprocessableEntity, page.MissingCode, 0)
 	}
 	attempt, err := v.attempt(limit.KindTOTP, a.person.Email)
@@ -127,6 +124,10 @@ func (h *Handler) confirmEnrolment(v *visit) error {
 	switch {
 	case errors.Is(err, account.ErrRefused), errors.Is(err, account.ErrNoEnrolment):
 		return v.showEnrolmentPage(a, http.StatusUnauthorized, page.WrongCode, 0)
+	case errors.Is(err, account.ErrNotAnnounced):
+		// The app is set up and the code used up: asking for another would mislead. Other
+		// nodes learn of it when they next read the person.
+		h.core.Log().Warn("a new second factor could not be announced", "practice", v.id(), "request", v.x.ID, "reason", err)
 	case err != nil:
 		return v.undecided(err)
 	}

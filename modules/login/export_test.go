@@ -1,10 +1,21 @@
 package login
 
-// ParseReturnPath is for the tests of what only a form's field can say.
-var (
-	ParseReturnPath = parseReturnPath
-	LooksLikeCode   = looksLikeCode
+import (
+	"time"
+
+	"clinicgate/gateway/core"
 )
+
+// ParseReturnPath is for the tests of what only a form's field can say.
+var ParseReturnPath = parseReturnPath
 
 // Query is the path as the value of "rd".
 func (p ReturnPath) Query() string { return p.query() }
+
+// Open returns a handler that serves with a core, and waits that long for a form.
+func Open(c *core.Core, formTime time.Duration) *Handler {
+	h := new(Handler)
+	h.open(c)
+	h.formTime = formTime
+	return h
+}

@@ -6,6 +6,7 @@ package login
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -26,9 +27,12 @@ type Handler struct {
 	routes  map[string]route
 	turns   *turns
 	places  chan struct{} // one for each password that is looked at now
+	// formTime is how long a browser may take to send a form.
+	formTime time.Duration
 }
 
 // route is what one address does per method. A nil func does not take the method.
+// post begins when the form has been read, and goes on when the browser hangs up.
 type route struct {
 	get, post func(*visit) error
 	// anywhere takes requests from outside the practice's network too: what it says
@@ -47,9 +51,15 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	h.open(c)
+	return nil
+}
+
+// open makes the handler ready to serve with a core.
+func (h *Handler) open(c *core.Core) {
 	h.core, h.answers, h.origin = c, answer.New(c), http.NewCrossOriginProtection()
 	h.places = make(chan struct{}, maxSignIns)
-	h.turns = new(turns)
+	h.turns, h.formTime = new(turns), formTime
 	h.routes = map[string]route{
 		"login":                {get: h.showSignIn, post: h.signIn},
 		"login/totp":           {get: h.showCode, post: h.checkCode},
@@ -61,7 +71,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		"jwks.json":            {get: h.keys, anywhere: true},
 		"health":               {get: h.health, anywhere: true},
 	}
-	return nil
 }
 
 const prefix = "/.gate/"
@@ -113,7 +122,14 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, x *exchange.E
 	if h.origin.Check(r) != nil {
 		return h.answers.Refuse(w, r, answer.ForeignOrigin)
 	}
-	return serve(&visit{h: h, w: w, r: r, x: x})
+	v := &visit{h: h, w: w, r: r, x: x}
+	if r.Method == http.MethodPost {
+		if ok, err := v.readForm(); !ok {
+			return err
+		}
+		defer v.outliveBrowser()()
+	}
+	return serve(v)
 }
 
 // allowed is the Allow header of a 405 (RFC 9110 section 10.2.1).

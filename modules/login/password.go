@@ -43,6 +43,8 @@ func (h *Handler) showSignIn(v *visit) error {
 		view.Notice = page.NoticeSignedOut
 	case v.r.URL.Query().Has("expired"):
 		view.Notice = page.NoticeSignInExpired
+	case live != nil: // it is there, but the practice now asks for more than it has proved
+		view.Notice = page.NoticeSignInAgain
 	case v.x.Cookies.Session != "":
 		view.Notice = page.NoticeSessionEnded
 	}
@@ -69,9 +71,6 @@ func (v *visit) request() policy.Request {
 func (h *Handler) signIn(v *visit) error {
 	if refusal := v.methodRefusal(); refusal != nil {
 		return v.refuse(refusal)
-	}
-	if ok, err := v.readForm(); !ok {
-		return err
 	}
 	typed, password := v.field("email"), vault.NewSecret(v.field("password"))
 	if typed == "" || password.IsEmpty() {

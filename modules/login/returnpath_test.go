@@ -74,15 +74,3 @@ func FuzzReturnPath(f *testing.F) {
 		}
 	})
 }
-
-// Six digits count as a guess. Anything else is a slip and counts as none.
-func TestOnlySixDigitsAreAGuess(t *testing.T) {
-	for text, want := range map[string]bool{
-		"123456": true, " 123 456 ": true, "12345": false, "1234567": false, "": false, "12345a": false, "１２３４５６": false, "123-456": false, "000000": true,
-		"123456\n": false, strings.Repeat(" ", 100): false,
-	} {
-		if got := login.LooksLikeCode(text); got != want {
-			t.Errorf("%q: %t, want %t", text, got, want)
-		}
-	}
-}

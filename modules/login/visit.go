@@ -1,10 +1,12 @@
 package login
 
 import (
+	"context"
 	"errors"
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -16,8 +18,15 @@ import (
 	"clinicgate/policy"
 )
 
-// maxForm bounds what a form may send (THREATS D3), in bytes.
-const maxForm = 64 << 10
+const (
+	// maxForm bounds what a form may send (THREATS D3), in bytes.
+	maxForm = 64 << 10
+	// formTime bounds how long it may take (THREATS D2): a form is one packet, and
+	// sending it slowly is a way to hold what others need.
+	formTime = 10 * time.Second
+	// workTime bounds what is done about a form once it is here.
+	workTime = 15 * time.Second
+)
 
 // visit is one request to one of the gateway's own addresses.
 type visit struct {
@@ -49,23 +58,46 @@ func (v *visit) redirect(path string) error {
 	return nil
 }
 
-// readForm reads the one kind of body that the pages send. ok is false when it has
-// answered already.
+// readForm reads the one kind of body that the pages send, or none. ok is false when
+// it has answered already.
 func (v *visit) readForm() (ok bool, err error) {
+	if v.r.ContentLength == 0 {
+		return true, nil
+	}
+	// Every protocol that the gateway speaks has the deadline
+	// (TestSlowFormIsNotWaitedFor). It ends with the form, but stays for what is left of
+	// one that is refused.
+	connection := http.NewResponseController(v.w)
+	_ = connection.SetReadDeadline(time.Now().Add(v.h.formTime))
 	kind, _, _ := mime.ParseMediaType(v.r.Header.Get("Content-Type"))
 	if kind != "application/x-www-form-urlencoded" {
 		return false, v.refuse(answer.BadForm)
 	}
 	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
-	if err := v.r.ParseForm(); err != nil {
-		var tooBig *http.MaxBytesError
-		if errors.As(err, &tooBig) {
-			return false, v.refuse(answer.BodyTooBig)
-		}
+	err = v.r.ParseForm()
+	var tooBig *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooBig):
+		return false, v.refuse(answer.BodyTooBig)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return false, v.refuse(answer.SlowForm)
+	case err != nil:
 		return false, v.refuse(answer.BadForm)
 	}
+	_ = connection.SetReadDeadline(time.Time{})
 	v.form = v.r.PostForm
 	return true, nil
+}
+
+// outliveBrowser lets the work on a form go on when the browser that sent it hangs up:
+// else a wrong password would go unrecorded, a code be used up without a sign-in, or a
+// factor be set up that the audit log does not know
+// (TestHangingUpAfterTheFormChangesNothing). What holds a place here is bounded:
+// passwords by maxSignIns, everything by workTime.
+func (v *visit) outliveBrowser() (done func()) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), workTime)
+	v.r = v.r.WithContext(ctx)
+	return cancel
 }
 
 // field is a form field that stands exactly once; twice is as good as absent.

@@ -1,7 +1,9 @@
 package login_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -104,4 +106,26 @@ func peak(t *testing.T, g *harness.Gateway) int64 {
 		t.Fatalf("VmHWM: %v", err)
 	}
 	return kib << 10
+}
+
+// D2: a form that stops in the middle is told so after ten seconds and holds nothing,
+// through the whole chain of the built gateway.
+func TestSlowFormIsEnded(t *testing.T) {
+	t.Parallel()
+	p := gate.Practice("acacia")
+	conn := gate.Dial(t, p.Host(), "http/1.1")
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	fmt.Fprintf(conn, "POST /.gate/login HTTP/1.1\r\nHost: %s\r\nAccept: text/html\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nemail=",
+		strings.TrimPrefix(p.URL, "https://"))
+	in := bufio.NewReader(conn)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(res.Body); res.StatusCode != http.StatusRequestTimeout || !res.Close || err != nil {
+		t.Errorf("%s, close %t, %v, want 408 and the end", res.Status, res.Close, err)
+	}
+	if _, err := in.ReadByte(); err != io.EOF {
+		t.Errorf("after the answer: %v, want the end of the connection", err)
+	}
 }

@@ -94,13 +94,13 @@ func own(n *node) string {
 
 // TestLongNamesAreCut: with an ellipsis, so that it shows that something is missing.
 func TestLongNamesAreCut(t *testing.T) {
-	root := parse(t, render(t, page.SignedOut{Base: page.Base{Practice: longWord(10_000)}}))
+	root := parse(t, render(t, page.SignIn{Base: page.Base{Practice: longWord(10_000)}}))
 	got := root.all("bdi")[0].text
 	if n := utf8.RuneCountInString(got); n != 80 || !strings.HasSuffix(got, "W…") {
 		t.Errorf("%d characters, ending %q; want 80 with an ellipsis", n, got[len(got)-6:])
 	}
 	exact := longWord(80)
-	root = parse(t, render(t, page.SignedOut{Base: page.Base{Practice: exact}}))
+	root = parse(t, render(t, page.SignIn{Base: page.Base{Practice: exact}}))
 	if got := root.all("bdi")[0].text; got != exact {
 		t.Errorf("a name of 80 characters was changed to %q", got)
 	}

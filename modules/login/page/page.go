@@ -94,7 +94,7 @@ func (f frame) failed(b Base, failed, support bool) frame {
 var templateFiles embed.FS
 
 // templates are parsed once, at start; a broken one stops the program before it serves anything.
-var templates = parse("signin", "code", "enrol", "account", "stepup", "signedout", "confirmlogout", "failure")
+var templates = parse("signin", "code", "enrol", "account", "stepup", "confirmlogout", "failure")
 
 func parse(names ...string) map[string]*template.Template {
 	shared := template.Must(template.ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))

@@ -37,6 +37,8 @@ const (
 	NoticeSessionEnded
 	// NoticeSignInExpired: the sign-in was not finished in time and starts again.
 	NoticeSignInExpired
+	// NoticeSignInAgain: the session goes on, but is not enough for what the practice asks of everybody now.
+	NoticeSignInAgain
 	// NoticeFactorSet: the authenticator app is set up (account page).
 	NoticeFactorSet
 	// NoticeSessionGone: one other session was signed out (account page).
@@ -55,6 +57,8 @@ func (n Notice) text() string {
 		return "Your session has ended. Sign in again to go on where you were."
 	case NoticeSignInExpired:
 		return "The sign-in was not finished in time. Please start again."
+	case NoticeSignInAgain:
+		return "Your practice asks you to sign in again."
 	case NoticeFactorSet:
 		return "Your authenticator app is set up."
 	case NoticeSessionGone:

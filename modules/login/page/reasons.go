@@ -24,12 +24,12 @@ const (
 	NotFound
 	// WrongVerb: the address exists, but not for this HTTP method (405).
 	WrongVerb
+	// TooSlow: a form did not arrive in time (408).
+	TooSlow
 	// TooLarge: the body is larger than allowed (413).
 	TooLarge
 	// UnknownAddress: no practice has this host name (421). Shows no practice's name.
 	UnknownAddress
-	// TooManyRequests: a limit was reached (429).
-	TooManyRequests
 	// HeadersTooLarge: too many or too large cookies, mostly (431).
 	HeadersTooLarge
 	// SSONotSetUp: the practice uses single sign-on, which does not work yet (501).
@@ -96,15 +96,15 @@ var reasons = [kinds]reason{
 	WrongVerb: {status: http.StatusMethodNotAllowed, heading: "This page cannot be opened like that",
 		text: []string{"It is part of another page. Please begin at the start page."},
 		ways: []way{wayStart, wayAccount}},
+	TooSlow: {status: http.StatusRequestTimeout, heading: "That took too long to reach us",
+		text: []string{"Your connection may be slow or was interrupted. Nothing was changed.", "Use your browser’s Back button and send it again."},
+		ways: []way{wayStart}},
 	TooLarge: {status: http.StatusRequestEntityTooLarge, heading: "That was too large to send",
 		text: []string{"Use your browser’s Back button and send less at once, or a smaller file.", askAdmin},
 		ways: []way{wayStart}},
 	UnknownAddress: {status: http.StatusMisdirectedRequest, heading: "We do not know this address",
 		text: []string{"Check the address for typing mistakes, or use your bookmark or the link that your practice gave you.", "If that does not help, ask your practice’s admin for the right address."},
 		ways: []way{wayAddress}},
-	TooManyRequests: {status: http.StatusTooManyRequests, heading: "Too many requests at once",
-		text: []string{"More was asked for in a short time than is allowed. Nothing is wrong with your account."},
-		ways: []way{wayRetry}, passing: true},
 	HeadersTooLarge: {status: http.StatusRequestHeaderFieldsTooLarge, heading: "Your browser sent too much at once",
 		text: []string{"Mostly this is because of old cookies. Delete the cookies of this site in your browser’s settings, then sign in again.", askAdmin},
 		ways: []way{wayLogin}},

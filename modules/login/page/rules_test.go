@@ -228,7 +228,7 @@ func TestNeverWhichHalfWasWrong(t *testing.T) {
 
 // TestNoDeadEnd: every refusal has a way on, a reference for support and the status that fits.
 func TestNoDeadEnd(t *testing.T) {
-	status := map[string]int{"400": 400, "403": 403, "404": 404, "405": 405, "413": 413, "421": 421, "429": 429, "431": 431,
+	status := map[string]int{"400": 400, "403": 403, "404": 404, "405": 405, "413": 413, "421": 421, "408": 408, "431": 431,
 		"500": 500, "502": 502, "503": 503, "504": 504, "expired": 403, "network": 403, "method-not-offered": 403,
 		"suspended": 403, "sso-not-set-up": 501}
 	if len(status) != len(page.Kinds()) {
@@ -295,7 +295,7 @@ func TestReloadOnlyWhereWaitingHelps(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]string{"429": "5", "502": "5", "503": "5", "504": "5"}
+	want := map[string]string{"502": "5", "503": "5", "504": "5"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

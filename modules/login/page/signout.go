@@ -1,16 +1,5 @@
 package page
 
-// SignedOut is the answer to a sign-out.
-type SignedOut struct {
-	Base
-}
-
-type signedOut struct{ Login string }
-
-func (p SignedOut) frame() frame {
-	return newFrame(p.Base, "signedout", "You are signed out", layoutSplit, signedOut{Login: pathLogin})
-}
-
 // ConfirmLogout is what a GET of /.gate/logout shows: a link or an image of another site must not be able to
 // sign anybody out. It posts to /.gate/logout.
 type ConfirmLogout struct {
@@ -29,7 +18,4 @@ func (p ConfirmLogout) frame() frame {
 	})
 }
 
-var (
-	_ Page = SignedOut{}
-	_ Page = ConfirmLogout{}
-)
+var _ Page = ConfirmLogout{}

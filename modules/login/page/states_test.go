@@ -32,6 +32,7 @@ func states() []state {
 		{"signin-signed-out", page.SignIn{Base: base, Notice: page.NoticeSignedOut}},
 		{"signin-session-ended", page.SignIn{Base: base, Return: ret, Notice: page.NoticeSessionEnded}},
 		{"signin-expired", page.SignIn{Base: base, Notice: page.NoticeSignInExpired}},
+		{"signin-again", page.SignIn{Base: base, Return: ret, Notice: page.NoticeSignInAgain}},
 		{"signin-missing", page.SignIn{Base: base, Problem: page.MissingDetails}},
 		{"signin-missing-password", page.SignIn{Base: base, Email: email, Problem: page.MissingDetails}},
 		{"signin-wrong", page.SignIn{Base: base, Email: email, Return: ret, Problem: page.WrongDetails}},
@@ -58,7 +59,6 @@ func states() []state {
 		{"stepup-wrong", page.StepUp{Base: base, Email: email, Problem: page.WrongCode, Return: "/prescriptions/17"}},
 		{"stepup-password", page.StepUp{Base: base, Email: email, Area: "prescriptions", Proof: page.ProofPassword, Return: "/prescriptions/17"}},
 		{"stepup-password-wrong", page.StepUp{Base: base, Email: email, Area: "prescriptions", Proof: page.ProofPassword, Problem: page.WrongDetails}},
-		{"signedout", page.SignedOut{Base: base}},
 		{"confirm-logout", page.ConfirmLogout{Base: base, Email: email, Return: ret}},
 		{"failure-signed-in", page.Failure{Base: base, Kind: page.NotAllowed, Email: "reception@harbour.test", Roles: []string{"reception"}, Area: "billing"}},
 		{"failure-reload", page.Failure{Base: base, Kind: page.CannotDecide, Retry: ret, RetryAfter: 20 * time.Second, Reload: true}},
@@ -73,7 +73,7 @@ var kindNames = map[page.Kind]string{
 	page.Internal: "500", page.NotUnderstood: "400", page.Expired: "expired", page.NotAllowed: "403",
 	page.NotFromHere: "network", page.MethodNotOffered: "method-not-offered", page.Suspended: "suspended",
 	page.NotFound: "404", page.WrongVerb: "405", page.TooLarge: "413", page.UnknownAddress: "421",
-	page.TooManyRequests: "429", page.HeadersTooLarge: "431", page.SSONotSetUp: "sso-not-set-up",
+	page.TooSlow: "408", page.HeadersTooLarge: "431", page.SSONotSetUp: "sso-not-set-up",
 	page.BackendDown: "502", page.CannotDecide: "503", page.BackendSlow: "504",
 }
 
@@ -118,7 +118,6 @@ func hostileStates(s string) []state {
 		{"enrol", page.Enrol{Base: b, Email: s, Secret: s, URI: s, NotNow: s, Deadline: now}},
 		{"account", page.Account{Base: b, Name: s, Email: s, Roles: []string{s, s}, Now: now, SetUpBy: now,
 			Sessions: []page.Session{{ID: s, Device: s, Addr: s, SignedIn: now}, {ID: s, Device: s, Current: true}}}},
-		{"signedout", page.SignedOut{Base: b}},
 		{"confirm-logout", page.ConfirmLogout{Base: b, Email: s, Return: s}},
 		{"failure", page.Failure{Base: b, Kind: page.NotAllowed, Email: s, Roles: []string{s}, Area: s, Retry: s}},
 	}
