@@ -15,6 +15,7 @@ import (
 // which an answer that mirrors its request would give to every script of the page.
 var ours = map[string]bool{
 	"Strict-Transport-Security": true, "Clear-Site-Data": true, "Alt-Svc": true, "Public-Key-Pins": true,
+	"Service-Worker-Allowed": true, "Nel": true,
 	"Secure-Session-Registration": true, "Secure-Session-Challenge": true,
 	"Sec-Session-Registration": true, "Sec-Session-Challenge": true, "Proxy-Authenticate": true,
 	"X-Practice-Id": true, "X-User-Id": true, "X-User-Email": true, "X-User-Name": true, "X-User-Roles": true,
@@ -64,6 +65,9 @@ func (t *Transport) receive(res *http.Response, x *exchange.Exchange, hold *held
 		return t.answers.Response(hold.request, answer.NoBackend, "backend_status", ""), nil
 	}
 	cleanAnswer(res.Header)
+	if x.Live() != nil {
+		keepPrivate(res.Header)
+	}
 	if challenge, asked := stepUpChallenge(res); asked && x.Live() != nil {
 		res.Body.Close()
 		hold.done()

@@ -46,7 +46,7 @@ func TestBackendPlantsGatewayState(t *testing.T) {
 		"Set-Cookie: __Host-gate-device=" + rig.Canary, "set-cookie: __Host-gate =" + rig.Canary, "Set-Cookie: __Host-gate; " + rig.Canary,
 		"Set-Cookie: __Host-gate=; Max-Age=0; " + rig.Canary, "Set-Cookie: " + strings.Repeat(" ", 100) + "__Host-gate=" + rig.Canary,
 		"Clear-Site-Data: \"*\", \"" + rig.Canary + "\"", "Strict-Transport-Security: max-age=0; " + rig.Canary, "strict-transport-security: max-age=1;" + rig.Canary,
-		"Public-Key-Pins: " + rig.Canary, "Alt-Svc: h3=\"" + rig.Canary + ":443\"", "Proxy-Authenticate: Basic realm=\"" + rig.Canary + "\"",
+		"Public-Key-Pins: " + rig.Canary, "Service-Worker-Allowed: /" + rig.Canary, "NEL: {\"report_to\":\"" + rig.Canary + "\"}", "Alt-Svc: h3=\"" + rig.Canary + ":443\"", "Proxy-Authenticate: Basic realm=\"" + rig.Canary + "\"",
 		"Secure-Session-Registration: (ES256);path=\"/" + rig.Canary + "\"", "Secure-Session-Challenge: \"" + rig.Canary + "\"",
 		"Sec-Session-Registration: " + rig.Canary, "Sec-Session-Challenge: " + rig.Canary,
 		"X-Practice-Id: " + rig.Canary, "X-User-Roles: " + rig.Canary, "X-Gate-Assertion: " + rig.Canary, "X-Session-Id: " + rig.Canary, "x-auth-level: " + rig.Canary,
