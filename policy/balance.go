@@ -106,7 +106,7 @@ func (b *balance) judge(d demand) verdictFor {
 		gap.verdict, gap.reason = SignIn, ReasonSignInNeeded
 	case d.level >= AAL2PR && !s.HasPhishingResistant:
 		gap.verdict, gap.reason = Enrol, ReasonEnrolPhishing
-	case d.level == AAL2 && !s.HasSecondFactor:
+	case d.level == AAL2 && !s.HasSecondFactor && !s.HasPhishingResistant:
 		gap.verdict, gap.reason = Enrol, ReasonEnrolSecondFactor
 	case s.Level < d.level:
 		gap.verdict, gap.reason = StepUp, levelReason(d.rule)

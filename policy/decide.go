@@ -31,9 +31,9 @@ func (p *Policy) walk(s *Subject, r *Request, sc scope, t *trace) Decision {
 		return Decision{reason: reason}
 	}
 	path := foldPath(r.Path)
-	var rule *accessRule
+	rule, from := (*accessRule)(nil), len(p.access)
 	if sc == asRequested {
-		rule = p.accessFor(path)
+		rule, from = p.accessFor(path)
 	}
 	if rule != nil && rule.public && !p.stepsUp(r.Method, path) {
 		t.open(rule)
@@ -46,7 +46,7 @@ func (p *Policy) walk(s *Subject, r *Request, sc scope, t *trace) Decision {
 		return Decision{verdict: SignIn, reason: ReasonSignInNeeded, need: max(AAL1, b.need), maxAge: b.maxAge}
 	}
 	t.subject(s)
-	if reason, name := p.roleMissing(s, rule, t); reason != "" {
+	if reason, name := p.roleMissing(s, path, from, t); reason != "" {
 		return Decision{reason: reason, rule: name}
 	}
 	p.weigh(&b, r.Method, path, sc, t)
@@ -91,13 +91,14 @@ func isReserved(path string) bool {
 	return hasPrefixASCIIFold(path, reservedPath) && (len(path) == len(reservedPath) || path[len(reservedPath)] == '/')
 }
 
-func (p *Policy) accessFor(path foldedPath) *accessRule {
+// accessFor is the first rule that covers the path, and its place.
+func (p *Policy) accessFor(path foldedPath) (*accessRule, int) {
 	for i := range p.access {
 		if p.access[i].matches(path) {
-			return &p.access[i]
+			return &p.access[i], i
 		}
 	}
-	return nil
+	return nil, len(p.access)
 }
 
 // stepsUp says whether a step-up rule matches: it then closes the path to strangers even where an access rule opens it.
@@ -110,21 +111,31 @@ func (p *Policy) stepsUp(method string, path foldedPath) bool {
 	return false
 }
 
-// roleMissing wants one of the practice's roles of everybody and one of the rule's where a rule narrows the path.
-func (p *Policy) roleMissing(s *Subject, rule *accessRule, t *trace) (Reason, string) {
+// roleMissing wants one of the practice's roles of everybody, and one of the rule's where a rule narrows the path. from is
+// the first rule that covers it. If that does so only in another spelling, to some backends it is another path: then the
+// rules behind it bind too, up to the first that says the path as it is.
+func (p *Policy) roleMissing(s *Subject, path foldedPath, from int, t *trace) (Reason, string) {
 	if !shareRole(s.Roles, p.roles) {
 		t.role("roles", p.roles, false)
 		return ReasonRoleMissing, "roles"
 	}
-	if rule == nil || rule.public {
-		t.role("roles", p.roles, true)
-		return "", ""
+	t.role("roles", p.roles, true)
+	for i := from; i < len(p.access); i++ {
+		rule := &p.access[i]
+		if !rule.matches(path) {
+			continue
+		}
+		if !rule.public {
+			held := shareRole(s.Roles, rule.roles)
+			t.role(rule.name, rule.roles, held)
+			if !held {
+				return ReasonRuleRoleMissing, rule.name
+			}
+		}
+		if rule.covers(path.raw) {
+			break
+		}
 	}
-	if !shareRole(s.Roles, rule.roles) {
-		t.role(rule.name, rule.roles, false)
-		return ReasonRuleRoleMissing, rule.name
-	}
-	t.role(rule.name, rule.roles, true)
 	return "", ""
 }
 

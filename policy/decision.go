@@ -19,7 +19,8 @@ type Subject struct {
 	// identity provider holds it for them and proved it in this session. Without it no second-factor rule is met,
 	// whatever Level says: a factor that was reset counts from that moment.
 	HasSecondFactor bool
-	// HasPhishingResistant says the same of a factor that reaches AAL2PR, for the rules that ask for one.
+	// HasPhishingResistant says the same of a factor that reaches AAL2PR, for the rules that ask for one. It is a second
+	// factor, too.
 	HasPhishingResistant bool
 
 	// GraceUntil is this person's own end of grace; zero means the policy's grace_until.

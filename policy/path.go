@@ -48,6 +48,32 @@ func CanonicalPath(raw string) (string, error) {
 	return path, nil
 }
 
+// NormalEncoding spells a path that CanonicalPath accepts as RFC 3986 section 6.2.2.2 wants it: letters, digits and
+// "-._~" plain. Servers that match routes before they decode then see the path that the rules were asked about. What else
+// is encoded stays as it was sent. A path that needs no change comes back as it is.
+func NormalEncoding(raw string) string {
+	if !strings.Contains(raw, "%") {
+		return raw
+	}
+	var b strings.Builder
+	b.Grow(len(raw))
+	for i := 0; i < len(raw); i++ {
+		if raw[i] == '%' {
+			if c, err := decodeByte(raw, i); err == nil && isUnreserved(c) {
+				b.WriteByte(c)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(raw[i])
+	}
+	return b.String()
+}
+
+func isUnreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
+}
+
 var errNoSlash = errors.New(`the path does not begin with "/"`)
 
 // isDelimiter knows the bytes that no decoded path may hold, "/" apart: a backend may cut, split or decode at them.
@@ -144,14 +170,22 @@ func segmentError(segment string) error {
 	return errSegmentEnd
 }
 
+// lookAlikes are what code pages of Windows turn into a slash or a backslash, NFKC apart ("best fit").
+const lookAlikes = "\u2044\u2215\u2216\u00a5\u20a9"
+
 // checkUnicode looks at a decoded path with bytes beyond ASCII.
 func checkUnicode(path string) error {
 	if !utf8.ValidString(path) {
 		return errors.New("the decoded path is not UTF-8")
 	}
 	for i, r := range path {
-		if isInvisible(r) {
+		switch next := i + utf8.RuneLen(r); {
+		case isInvisible(r):
 			return fmt.Errorf("the character %U at %d cannot be seen, and some servers drop it", r, i)
+		case strings.ContainsRune(lookAlikes, r):
+			return fmt.Errorf("the character %U at %d stands for a slash on some servers", r, i)
+		case unicode.IsSpace(r) && (next == len(path) || path[next] == '/'):
+			return errSegmentEnd
 		}
 	}
 	plain := norm.NFKC.String(strings.Map(loosest, path))

@@ -106,9 +106,14 @@ func (p *Policy) AllowsClient(client netip.Addr) bool {
 	return p != nil && p.ok && p.insideNetwork(client)
 }
 
+// insideNetwork takes an IPv4 address in IPv6 form for what it is. An address with a zone is inside nothing: a zone has a
+// meaning only on one machine.
 func (p *Policy) insideNetwork(client netip.Addr) bool {
 	if len(p.prefixes) == 0 {
 		return true
+	}
+	if client.Zone() != "" {
+		return false
 	}
 	client = client.Unmap()
 	for i := range p.prefixes {

@@ -166,7 +166,7 @@ func TestNeverAllowsBelowTheRulesAssurance(t *testing.T) {
 }
 
 func meets(s *policy.Subject, l policy.Level, age time.Duration) bool {
-	if s == nil || s.Level < l || l == policy.AAL2 && !s.HasSecondFactor || l == policy.AAL2PR && !s.HasPhishingResistant {
+	if s == nil || s.Level < l || l == policy.AAL2 && !s.HasSecondFactor && !s.HasPhishingResistant || l == policy.AAL2PR && !s.HasPhishingResistant {
 		return false
 	}
 	return age == 0 || slices.ContainsFunc(s.ProvedAt[l:], func(at time.Time) bool {

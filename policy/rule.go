@@ -4,13 +4,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
 
-// pattern is a compiled rule path: "/x" covers only /x; "/x/*" covers /x and everything below /x/.
+// pattern is a compiled rule path: "/x" covers /x; "/x/*" covers /x and everything below /x/.
 type pattern struct {
 	exact  string // "/x"; "" for "/*"
 	folded string // fold(exact)
@@ -27,18 +28,23 @@ func (p *pattern) covers(path string) bool {
 	return strings.HasPrefix(path, p.exact) && p.ends(path, len(p.exact))
 }
 
-// coversFolded compares without regard to letter case or compatibility forms: what narrows a path narrows every
-// spelling that some backend might take for it (THREATS P1).
+// coversFolded compares without regard to letter case, compatibility forms or a slash at the end: what narrows a path
+// narrows every spelling that some backend might take for it (THREATS P1).
 func (p *pattern) coversFolded(path foldedPath) bool {
 	if path.folded != "" {
-		return strings.HasPrefix(path.folded, p.folded) && p.ends(path.folded, len(p.folded))
+		return strings.HasPrefix(path.folded, p.folded) && p.endsNear(path.folded, len(p.folded))
 	}
-	return hasPrefixASCIIFold(path.raw, p.folded) && p.ends(path.raw, len(p.folded))
+	return hasPrefixASCIIFold(path.raw, p.folded) && p.endsNear(path.raw, len(p.folded))
 }
 
 // ends says whether a path that begins with the pattern's first n bytes is covered by it.
 func (p *pattern) ends(path string, n int) bool {
 	return len(path) == n || p.below && path[n] == '/'
+}
+
+// endsNear is ends, and takes /x/ for /x, as many frameworks do.
+func (p *pattern) endsNear(path string, n int) bool {
+	return p.ends(path, n) || path[n:] == "/"
 }
 
 // foldedPath is a path ready for coversFolded: folded is empty while raw is ASCII, which is folded on the fly.
@@ -60,16 +66,13 @@ func fold(s string) string {
 	return norm.NFKC.String(cases.Fold().String(strings.Map(loosest, norm.NFKC.String(s))))
 }
 
-// loosest reads the two Turkish letters that a backend turns into an i when it changes letter case one character at a
-// time, and drops what some do not look at.
+// loosest changes letter case one character at a time, as Java and JavaScript do: the two Turkish letters become an i. It
+// drops what some backends do not look at.
 func loosest(r rune) rune {
-	switch {
-	case r == 'İ' || r == 'ı':
-		return 'i'
-	case isIgnorable(r):
+	if isIgnorable(r) {
 		return -1
 	}
-	return r
+	return unicode.ToLower(unicode.ToUpper(r))
 }
 
 func hasPrefixASCIIFold(s, foldedPrefix string) bool {
