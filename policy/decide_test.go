@@ -289,6 +289,8 @@ func TestNetworkRuleHoldsForEverybody(t *testing.T) {
 			request: from("198.51.100.1", request("GET", "/")), verdict: policy.Deny, reason: policy.ReasonNetworkOutside},
 		{name: "outside, nobody", policy: clinic, request: from("198.51.100.1", request("GET", "/")),
 			verdict: policy.Deny, reason: policy.ReasonNetworkOutside},
+		{name: "IPv4 in IPv6 with a zone", policy: clinic, request: from("::ffff:203.0.113.9%eth0", public),
+			verdict: policy.Deny, reason: policy.ReasonNetworkOutside},
 		{name: "with a zone", policy: clinic, request: from("2001:db8::1%eth0", public),
 			verdict: policy.Deny, reason: policy.ReasonNetworkOutside},
 		{name: "unknown address", policy: clinic, request: from("", public), verdict: policy.Deny, reason: policy.ReasonNetworkOutside},
@@ -308,4 +310,44 @@ func TestFloorCapsAPersonsOwnGrace(t *testing.T) {
 	if got := p.Decide(s, request("GET", "/")); got.GraceUntil() != limit {
 		t.Errorf("grace until %s, want the floor's %s", got.GraceUntil(), limit)
 	}
+}
+
+// A rule that covers a path only in another spelling narrows it for backends that take the two for one. To the others it
+// is another path, whose own rules bind as well: neither reading opens what the other closes (THREATS P1).
+func TestOtherSpellingIsBoundByEveryRuleItMayBe(t *testing.T) {
+	narrow := func(first, second policy.AccessRule) []func(*policy.Document) {
+		return edits(func(d *policy.Document) { d.Access = []policy.AccessRule{first, second} })
+	}
+	clinicians := narrow(policy.AccessRule{Path: "/a/b", Roles: []string{"clinician"}}, policy.AccessRule{Path: "/a/*", Roles: []string{"billing"}})
+	opened := narrow(policy.AccessRule{Path: "/a/b", Roles: []string{"clinician"}}, policy.AccessRule{Path: "/a/*", Public: true})
+	stepUp := edits(func(d *policy.Document) {
+		d.StepUp = []policy.StepUpRule{{Path: "/a/b", Level: policy.AAL2PR}}
+	})
+	allow := func(name string, ps []func(*policy.Document), path string, roles ...string) row {
+		return row{name: name, policy: ps, subject: person(policy.AAL2, roles...), request: request("GET", path),
+			verdict: policy.Allow, reason: policy.ReasonSignedIn, need: policy.AAL2}
+	}
+	deny := func(name string, ps []func(*policy.Document), path string, roles ...string) row {
+		return row{name: name, policy: ps, subject: person(policy.AAL2, roles...), request: request("GET", path),
+			verdict: policy.Deny, reason: policy.ReasonRuleRoleMissing}
+	}
+	run(t, []row{
+		allow("as written, the first rule alone", clinicians, "/a/b", "clinician"),
+		deny("other letters, only the first role", clinicians, "/a/B", "clinician"),
+		deny("other letters, only the second role", clinicians, "/a/B", "billing"),
+		allow("other letters, both roles", clinicians, "/a/B", "clinician", "billing"),
+		deny("slash at the end, only the first role", clinicians, "/a/b/", "clinician"),
+		deny("slash at the end, only the second role", clinicians, "/a/b/", "billing"),
+		allow("another path, the second rule alone", clinicians, "/a/c", "billing"),
+		deny("a public rule behind does not open other letters", opened, "/a/B", "billing"),
+		deny("nor a slash at the end", opened, "/a/b/", "billing"),
+		{name: "nor to strangers", policy: opened, request: request("GET", "/a/b/"), verdict: policy.SignIn,
+			reason: policy.ReasonSignInNeeded, need: policy.AAL2},
+		allow("it lets in who holds the role", opened, "/a/B", "clinician"),
+		{name: "what is public as written", policy: opened, request: request("GET", "/a/c"), verdict: policy.Allow, reason: policy.ReasonPublic},
+		{name: "a public path with a slash is not that path", request: request("GET", "/pki/"), verdict: policy.SignIn, reason: policy.ReasonSignInNeeded,
+			need: policy.AAL2, policy: edits(func(d *policy.Document) { d.Access = []policy.AccessRule{{Path: "/pki", Public: true}} })},
+		{name: "step-up with a slash at the end", policy: stepUp, subject: with(person(policy.AAL2, "clinician"), func(s *policy.Subject) { s.HasPhishingResistant = true }),
+			request: request("GET", "/a/b/"), verdict: policy.StepUp, reason: policy.ReasonStepUpLevel, need: policy.AAL2PR},
+	})
 }

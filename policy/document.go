@@ -73,7 +73,8 @@ type Network struct {
 	Allow []string `json:"allow" yaml:"allow,flow"` // CIDRs; empty: any
 }
 
-// AccessRule opens a path to everybody or narrows it to some roles: exactly one of Public and Roles.
+// AccessRule opens a path to everybody or narrows it to some roles: exactly one of Public and Roles. One that opens holds
+// letter for letter; one that narrows, like a step-up rule, in any letter case and with a slash at the end.
 type AccessRule struct {
 	Path   string   `json:"path" yaml:"path"` // "/x" alone, or "/x/*": /x and all below it
 	Public bool     `json:"public,omitempty" yaml:"public,omitempty"`
