@@ -84,6 +84,7 @@ func (h *Handler) identify(r *http.Request, x *exchange.Exchange) *answer.Refusa
 		return answer.Suspended
 	}
 	x.Path = path
+	r.URL.RawPath = policy.NormalEncoding(r.URL.RawPath) // what the backend sees is what the rules are asked about
 	return nil
 }
 

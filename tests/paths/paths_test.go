@@ -137,6 +137,13 @@ func TestRuleCoversWhatTheBackendSees(t *testing.T) {
 			reached(t, as(t, "admin", "GET", target))
 		})
 	}
+	t.Run("letters reach the backend plain", func(t *testing.T) {
+		// Express matches routes before it decodes.
+		echo := rig.Passes(t, gate, as(t, "admin", "GET", "/%61pi/ech%6F?q=%61"))
+		if want := "/api/echo?q=%61"; echo.Path != want {
+			t.Errorf("the backend saw %s, want %s", echo.Path, want)
+		}
+	})
 	t.Run("letters that some backends take for others", func(t *testing.T) {
 		// A backend that folds letter case the Unicode way reads them as s and k.
 		rig.Refuses(t, gate, as(t, "reviewer", "GET", "/report%c5%bf/x"), 400, 403)
