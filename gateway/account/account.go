@@ -63,7 +63,7 @@ type Options struct {
 	PracticeName func(policy.PracticeID) string
 
 	Hash      HashParams // default DefaultHash; stored hashes of other cost are renewed at sign-in
-	MaxHashes int        // hashes at once, each with Hash.MemoryKiB; default: number of processors
+	MaxHashes int        // hashes at once, each with Hash.MemoryKiB; default: one fewer than processors, at least 1
 	Queue     int        // sign-ins that may wait for one; default: 64 × MaxHashes
 	Breached  *Breached  // passwords not to be chosen; default: none
 }

@@ -15,6 +15,7 @@ var (
 	NewPassword       = newPassword
 	WordsOf           = wordsOf
 	Strength          = strength
+	DefaultHashes     = defaultHashes
 )
 
 // ParsePHC returns how a hash is written again.

@@ -21,12 +21,17 @@ type hasher struct {
 	queue   int64
 }
 
-// newHasher runs at most n hashes at once (default: one for each processor)
-// and lets at most queue more wait (default: 64 for each that runs, which is
-// about two seconds of work).
+// defaultHashes is how many hashes run at once when Options.MaxHashes does not say:
+// one fewer than there are processors, and at least one. The one that is left serves
+// who is signed in: a hash holds its processor for about 30 ms, and with all of them
+// hashing each signed-in request of a busy morning would wait for that (THREATS L5).
+func defaultHashes() int { return max(1, runtime.GOMAXPROCS(0)-1) }
+
+// newHasher runs at most n hashes at once (default: defaultHashes) and lets at most
+// queue more wait (default: 64 for each that runs, which is about two seconds of work).
 func newHasher(n, queue int) *hasher {
 	if n <= 0 {
-		n = runtime.GOMAXPROCS(0)
+		n = defaultHashes()
 	}
 	if queue <= 0 {
 		queue = 64 * n

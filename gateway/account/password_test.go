@@ -3,6 +3,7 @@ package account_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -146,6 +147,18 @@ func TestHashesAreBounded(t *testing.T) {
 	}
 	if h.Waiting() != 0 {
 		t.Errorf("%d still wait", h.Waiting())
+	}
+}
+
+// THREATS L5: whoever is signed in keeps a processor while others sign in.
+func TestOneProcessorIsLeftForWhoIsSignedIn(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	for processors, want := range map[int]int{1: 1, 2: 1, 3: 2, 16: 15} {
+		runtime.GOMAXPROCS(processors)
+		if got := account.DefaultHashes(); got != want {
+			t.Errorf("%d hashes at once on %d processors, want %d", got, processors, want)
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ func (h *Handler) signIn(v *visit) error {
 	case h.places <- struct{}{}:
 		defer func() { <-h.places }()
 	default:
-		return v.showSignInAgain(http.StatusServiceUnavailable, page.Busy, retryBusy)
+		return v.busy()
 	}
 	attempt, err := v.attempt(limit.KindPassword, email)
 	if err != nil {
@@ -104,7 +104,7 @@ func (h *Handler) signIn(v *visit) error {
 		return v.showSignInAgain(http.StatusUnauthorized, page.WrongDetails, 0)
 	case errors.Is(err, account.ErrBusy):
 		h.core.Limits.Return(v.r.Context(), attempt)
-		return v.showSignInAgain(http.StatusServiceUnavailable, page.Busy, retryBusy)
+		return v.busy()
 	case err != nil:
 		return v.undecided(err)
 	}
@@ -120,6 +120,13 @@ const maxSignIns = 64
 
 // retryBusy is how long people are asked to wait when all places are taken.
 const retryBusy = 3 * time.Second
+
+// busy asks to come back in a moment. Nothing was looked at and nothing is counted
+// against anybody.
+func (v *visit) busy() error {
+	v.h.core.Metrics.SignIns.WithLabelValues("busy").Inc()
+	return v.showSignInAgain(http.StatusServiceUnavailable, page.Busy, retryBusy)
+}
 
 // attempt is what the budgets are taken for. A browser that this account has signed
 // in from before draws on budgets of its own (THREATS L2).

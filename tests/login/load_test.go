@@ -17,7 +17,7 @@ import (
 )
 
 // maxGrowth bounds what five hundred passwords at once may add to the gateway's memory.
-// Each hash takes 19 MiB; all at once they would take more than 9 GiB.
+// Each hash takes 46 MiB; all at once they would take more than 22 GiB.
 const maxGrowth = 768 << 20
 
 // L5: five hundred sign-ins at the same moment. Memory stays bounded, what is too much
@@ -65,6 +65,9 @@ func TestFiveHundredSignInsAtOnce(t *testing.T) {
 	if counts[http.StatusUnauthorized] == 0 || counts[http.StatusServiceUnavailable] == 0 ||
 		counts[http.StatusUnauthorized]+counts[http.StatusServiceUnavailable] != crowd {
 		t.Errorf("answers %v, want some decided (401), the rest told to come back (503)", counts)
+	}
+	if got := probe.Metric(t, g, `clinicgate_sign_ins_total{result="busy"}`); int(got) != counts[http.StatusServiceUnavailable] {
+		t.Errorf("the metric counts %v answers of busy, want %d", got, counts[http.StatusServiceUnavailable])
 	}
 	if grown > maxGrowth {
 		t.Errorf("peak memory grew by %d MiB, want at most %d", grown>>20, maxGrowth>>20)
