@@ -246,6 +246,14 @@ func IsNavigation(r *http.Request) bool {
 	return WantsPage(r)
 }
 
+// IsWindow reports a page of its own in front of a person, or a browser that does not
+// say: no fetch of a script and no frame. What a script opens as a window it cannot look
+// into, because the pages' Cross-Origin-Opener-Policy parts the two.
+func IsWindow(r *http.Request) bool {
+	dest := r.Header.Get("Sec-Fetch-Dest")
+	return dest == "" || dest == "document"
+}
+
 // WantsPage reports that a person will look at the answer.
 func WantsPage(r *http.Request) bool {
 	if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" {

@@ -37,6 +37,8 @@ var (
 	Ambiguous      = &Refusal{status: http.StatusBadRequest, kind: page.NotUnderstood, reason: "ambiguous_request", title: "The request could be read in more than one way."}
 	TooManyCookies = &Refusal{status: http.StatusRequestHeaderFieldsTooLarge, kind: page.HeadersTooLarge, reason: "too_many_cookies", title: "The browser sent too many cookies."}
 	ForeignOrigin  = &Refusal{status: http.StatusForbidden, kind: page.Expired, reason: "foreign_origin", title: "The request comes from another site."}
+	NoWindow       = &Refusal{status: http.StatusForbidden, kind: page.Expired, reason: "not_a_window", title: "This page is for people: open it in a window of its own."}
+	WorkerScope    = &Refusal{status: http.StatusForbidden, kind: page.NotAllowed, reason: "service_worker_scope", title: "A service worker must not cover the sign-in pages: serve its script from a folder."}
 	Suspended      = &Refusal{status: http.StatusForbidden, kind: page.Suspended, reason: "practice_suspended", title: "This practice is suspended."}
 )
 

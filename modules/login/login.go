@@ -35,6 +35,9 @@ type Handler struct {
 // post begins when the form has been read, and goes on when the browser hangs up.
 type route struct {
 	get, post func(*visit) error
+	// window is for people alone: a script that got into a page of the backend, which is
+	// of the same origin, must not read a secret there (THREATS F4).
+	window bool
 	// anywhere takes requests from outside the practice's network too: what it says
 	// is no secret and a backend or a load balancer asks for it.
 	anywhere bool
@@ -63,7 +66,7 @@ func (h *Handler) open(c *core.Core) {
 	h.routes = map[string]route{
 		"login":                {get: h.showSignIn, post: h.signIn},
 		"login/totp":           {get: h.showCode, post: h.checkCode},
-		"enrol/totp":           {get: h.showEnrolment, post: h.confirmEnrolment},
+		"enrol/totp":           {get: h.showEnrolment, post: h.confirmEnrolment, window: true},
 		"logout":               {get: h.showLogout, post: h.logout},
 		"account":              {get: h.showAccount},
 		"account/sessions/end": {post: h.endSessions},
@@ -119,8 +122,11 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, x *exchange.E
 		w.Header().Set("Allow", allowed(route))
 		return h.answers.Refuse(w, r, answer.BadMethod)
 	}
-	if h.origin.Check(r) != nil {
+	switch {
+	case h.origin.Check(r) != nil:
 		return h.answers.Refuse(w, r, answer.ForeignOrigin)
+	case route.window && !answer.IsWindow(r):
+		return h.answers.Refuse(w, r, answer.NoWindow)
 	}
 	v := &visit{h: h, w: w, r: r, x: x}
 	if r.Method == http.MethodPost {

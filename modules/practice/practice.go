@@ -93,6 +93,9 @@ func (h *Handler) clean(r *http.Request, x *exchange.Exchange) *answer.Refusal {
 	if tooManyCookies(r.Header) {
 		return answer.TooManyCookies
 	}
+	if coversSignIn(r.Header, x.Path) {
+		return answer.WorkerScope
+	}
 	cleanHeaders(r, h.core.ReservedAliases())
 	tellClient(r, x.Client)
 	x.Cookies = takeCookies(r.Header)
@@ -105,6 +108,16 @@ func (h *Handler) clean(r *http.Request, x *exchange.Exchange) *answer.Refusal {
 		x.WebSocket = true
 	}
 	return nil
+}
+
+// coversSignIn reports the script of a service worker for the whole host. It would
+// stand between the browser and the gateway's own pages, outlive the sign-out, and could
+// show the next person at the workstation a sign-in page of its own. A script in a folder
+// covers that folder (Service Workers section 3.4.3), and modules/forward sees to it that
+// no backend widens it (TestServiceWorkerCannotCoverTheSignIn).
+func coversSignIn(h http.Header, path string) bool {
+	_, worker := h["Service-Worker"]
+	return worker && strings.LastIndexByte(path, '/') == 0
 }
 
 // redirectToHTTPS sends plain HTTP to the same host; the practice is known by now,

@@ -74,3 +74,18 @@ test('C11: a script of the practice\'s own page gets 401 and no redirect once th
   assert.equal(type, 'application/problem+json')
   assert.match(login, /^\/\.gate\/login/, url)
 })
+
+test('F4: a script of the practice\'s own page cannot set up a second factor', async () => {
+  const { page } = await victim()
+  const [status, key, level] = await page.evaluate(async () => {
+    const answer = await fetch('/.gate/enrol/totp', { headers: { accept: 'text/html' } })
+    return [answer.status, (await answer.text()).includes('secret'), (await (await fetch('/.gate/session')).json()).level]
+  })
+  assert.deepEqual([status, key, level], [403, false, 'aal1'])
+  const inside = await page.evaluate(async () => {
+    const other = window.open('/.gate/enrol/totp')
+    await new Promise(resolve => setTimeout(resolve, 1000))
+    try { return other.document.body.innerText } catch (error) { return error.name }
+  })
+  assert.equal(inside, 'SecurityError')
+})

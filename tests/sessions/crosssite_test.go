@@ -153,3 +153,27 @@ func TestOnlyNavigationsAreRedirected(t *testing.T) {
 		}
 	}
 }
+
+// F4: a script in a page of the backend, which shares the gateway's origin, neither reads
+// the key of a new app nor confirms one of its own.
+func TestScriptOfABackendPageSetsUpNoFactor(t *testing.T) {
+	t.Parallel()
+	p, b, session := person(t, "scripted-factor")
+	for _, dest := range []string{"empty", "iframe", "frame", "embed", "object", "image", "script", "worker", "serviceworker", "Document", "x"} {
+		for _, req := range []*http.Request{
+			probe.Page(p, "/.gate/enrol/totp", "__Host-gate="+session),
+			probe.Form(p, "/.gate/enrol/totp", url.Values{"code": {"123456"}}, "__Host-gate="+session),
+		} {
+			req.Header.Set("Sec-Fetch-Site", "same-origin")
+			req.Header.Set("Sec-Fetch-Dest", dest)
+			res := probe.Send(t, probe.Client(t, gate, ""), req)
+			if res.StatusCode != http.StatusForbidden || strings.Contains(res.Text, "secret") {
+				t.Errorf("%s as %s: %s\n%.200s", req.Method, dest, res.Status, res.Text)
+			}
+		}
+	}
+	if res := b.Get(p.URL + "/.gate/enrol/totp"); res.StatusCode != http.StatusOK || res.Header.Get("Cross-Origin-Opener-Policy") != "same-origin" {
+		t.Errorf("a window: %s, opener policy %q", res.Status, res.Header.Get("Cross-Origin-Opener-Policy"))
+	}
+	probe.Audited(t, gate, "acacia", "not_a_window")
+}
