@@ -36,14 +36,36 @@ func (h *ErrorHandler) Provision(ctx caddy.Context) error {
 // ServeHTTP answers for an error that another handler returned.
 func (h *ErrorHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	Begin(w, r)
-	return h.answers.Refuse(w, r, ofError(r))
+	err, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
+	return h.answers.Failed(w, r, err)
 }
 
-// ofError finds the refusal for the error in r's context. A 503 from the proxy is
-// about the backend, one from anywhere else about our own state.
-func ofError(r *http.Request) *Refusal {
+// Failed answers for an error that a handler returned.
+func (a *Answers) Failed(w http.ResponseWriter, r *http.Request, err error) error {
+	refusal := ofError(r, err)
+	if refusal == Failed {
+		a.core.Log().Error("cannot answer", "cause", withoutAddress(err))
+	}
+	return a.Refuse(w, r, refusal)
+}
+
+// withoutAddress says where Caddy failed and not with what: its texts may hold the
+// address of a page. Our own never do.
+func withoutAddress(err error) string {
+	var failed caddyhttp.HandlerError
+	switch {
+	case errors.As(err, &failed):
+		return failed.Trace
+	case err != nil:
+		return err.Error()
+	}
+	return "nothing failed: practice_error stands among the handlers"
+}
+
+// ofError finds the refusal for an error. A 503 from the proxy is about the backend,
+// one from anywhere else about our own state.
+func ofError(r *http.Request, err error) *Refusal {
 	status := http.StatusInternalServerError
-	err, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
 	var failed caddyhttp.HandlerError
 	if errors.As(err, &failed) {
 		status = failed.StatusCode

@@ -79,9 +79,16 @@ func TestShippedCaddyfileAdapts(t *testing.T) {
 	if err != nil || len(warnings) > 0 {
 		t.Fatalf("err %v, warnings %v", err, warnings)
 	}
-	for _, want := range []string{`"practice_enforce"`, `"strict_sni_host":true`, `"trusted_proxies_strict":1`, `"permission":{"module":"practice"}`} {
+	for _, want := range []string{`"practice_enforce"`, `"strict_sni_host":true`, `"trusted_proxies_strict":1`, `"permission":{"module":"practice"}`, `"exclude":["http.log.error"]`} {
 		if !bytes.Contains(adapted, []byte(want)) {
 			t.Errorf("the shipped config lacks %s", want)
+		}
+	}
+	// Figures for every route cost time on every request (docs/decisions/0011-collector-and-metrics.md), and an
+	// access log would hold addresses that name patients.
+	for _, unwanted := range []string{`"metrics":`, `"logs":{}`} {
+		if bytes.Contains(adapted, []byte(unwanted)) {
+			t.Errorf("the shipped config has %s", unwanted)
 		}
 	}
 }

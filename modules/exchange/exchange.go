@@ -32,6 +32,8 @@ type Exchange struct {
 	Client netip.Addr
 	// Cookies are the gateway's own, taken out of the request before anybody else sees them.
 	Cookies Cookies
+	// Answer are the headers of the answer to the browser, into which modules/forward puts the backend's.
+	Answer http.Header
 	// WebSocket says that the request is a well-formed WebSocket handshake of the same origin.
 	WebSocket bool
 

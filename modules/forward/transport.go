@@ -60,7 +60,16 @@ func (t *Transport) Provision(ctx caddy.Context) (err error) {
 // RoundTrip sends req when modules/enforce has allowed exactly this request.
 // reverse_proxy hands over a clone of its own, whose headers may be written to.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	x := exchange.Of(req.Context())
+	out := hideFromLogger(req)
+	x := exchange.Of(out.Context())
+	res, err := t.send(out, x)
+	if err == nil && x != nil {
+		handOver(res, x.Answer)
+	}
+	return res, err
+}
+
+func (t *Transport) send(req *http.Request, x *exchange.Exchange) (*http.Response, error) {
 	decision, passed := x.Passed(req)
 	if !passed {
 		t.core.Metrics.Undecided.Inc()
@@ -71,8 +80,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		t.log.Error("cannot sign the assertion", "practice", x.Practice.ID, "reason", err)
 		return t.answers.Response(req, answer.Undecided, "no_signing_key", ""), nil
 	}
-	out := hideFromLogger(req)
-	hold := t.holdUpload(out, x)
+	hold := t.holdUpload(req, x)
 	res, err := t.HTTPTransport.RoundTrip(hold.request)
 	if err != nil {
 		hold.done()
@@ -100,29 +108,6 @@ func (t *Transport) failed(req *http.Request, x *exchange.Exchange, err error) (
 		return t.answers.Response(req, answer.SlowBackend, answer.SlowBackend.Reason(), ""), nil
 	}
 	return t.answers.Response(req, answer.NoBackend, answer.NoBackend.Reason(), ""), nil
-}
-
-// hideFromLogger returns the request to send and leaves in req only what
-// reverse_proxy still needs of it. It encodes the whole of req for its logger on
-// every request, whether anything is logged or not: that costs a tenth of the
-// proxy's time and would put patients' addresses into logs (DESIGN section 9).
-func hideFromLogger(req *http.Request) *http.Request {
-	out := new(http.Request)
-	*out = *req
-	out.Trailer = nil // a trailer is never forwarded (THREATS H4)
-	req.Header = keepUpgrade(req.Header)
-	req.RequestURI = ""
-	req.TLS = nil
-	return out
-}
-
-// keepUpgrade keeps the two headers by which reverse_proxy recognises a WebSocket.
-func keepUpgrade(h http.Header) http.Header {
-	upgrade, present := h["Upgrade"]
-	if !present {
-		return nil
-	}
-	return http.Header{"Upgrade": upgrade, "Connection": h["Connection"]}
 }
 
 // Why a backend does not answer.

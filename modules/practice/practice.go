@@ -44,9 +44,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 }
 
 // ServeHTTP identifies, refuses or cleans, in that order. Nothing of the request
-// is believed before the host is known.
+// is believed before the host is known. What a later handler failed with is answered
+// here as well: Caddy would write address and headers of the request into its log
+// (THREATS A5, TestNoLogTellsWhatWasAskedFor).
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := &exchange.Exchange{ID: newRequestID()}
+	x := &exchange.Exchange{ID: newRequestID(), Answer: w.Header()}
 	exchange.Attach(r, x)
 	answer.Begin(w, r)
 	if r.TLS != nil && answer.IsAsset(r) {
@@ -61,7 +63,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if refusal := h.clean(r, x); refusal != nil {
 		return h.answers.Refuse(w, r, refusal)
 	}
-	return next.ServeHTTP(w, r)
+	if err := next.ServeHTTP(w, r); err != nil {
+		return h.answers.Failed(w, r, err)
+	}
+	return nil
 }
 
 // identify fills in practice, path and client address.
