@@ -38,7 +38,7 @@ func cleanAnswer(h http.Header) {
 	kept := cookies[:0]
 	for _, cookie := range cookies {
 		if !namesOwnCookie(cookie) {
-			kept = append(kept, cookie)
+			kept = append(kept, hostOnly(cookie))
 		}
 	}
 	if len(kept) == 0 {

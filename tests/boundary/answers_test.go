@@ -90,6 +90,28 @@ func TestBackendPlantsGatewayState(t *testing.T) {
 	}
 }
 
+// TestBackendCookiesStayAtTheirPractice: a backend's cookie is its host's alone, so that
+// no practice's backend can give the people of a sibling a cookie.
+func TestBackendCookiesStayAtTheirPractice(t *testing.T) {
+	h := startHostile(t)
+	for said, want := range map[string]string{
+		"sid=1; Path=/; Domain=clinic.example; Secure": "sid=1; Path=/; Secure",
+		"sid=1;domain=.clinic.example":                 "sid=1",
+		"sid=1; DOMAIN = clinic.example ;HttpOnly":     "sid=1;HttpOnly",
+		"sid=1; Domain=a; Path=/x; Domain=b":           "sid=1; Path=/x",
+		"sid=1; Domain":                                "sid=1",
+		"domain=clinic.example; Path=/":                "domain=clinic.example; Path=/",
+		"sid=domain; Path=/domain=x":                   "sid=domain; Path=/domain=x",
+	} {
+		for _, protocol := range protocols {
+			answer := h.ask(t, protocol, "HTTP/1.1 200 OK\nSet-Cookie: "+said+"\nContent-Length: 2\nConnection: close\n\nok")
+			if got := answer.Header["Set-Cookie"]; answer.Status != 200 || len(got) != 1 || got[0] != want {
+				t.Errorf("%s: %q became %q (%d), want %q", protocol, said, got, answer.Status, want)
+			}
+		}
+	}
+}
+
 func checkPlanted(t *testing.T, where string, header map[string][]string) {
 	t.Helper()
 	for name, values := range header {
