@@ -17,12 +17,14 @@ import (
 // one cannot make the count run over.
 const maxSeq = 1 << 53
 
-// memory is what this process knows of a practice's chain. It only ever holds what was
-// committed, and it is checked against the database in every transaction.
+// memory is what this process knows of the chain of one generation of a practice. It
+// only ever holds what was committed, and it is checked against the database in every
+// transaction.
 type memory struct {
-	head point  // newest head this process wrote
-	copy point  // newest copy seen in the registry with a good signature
-	bad  string // the registry's forged copy that has been recorded already
+	generation int64
+	head       point  // newest head this process wrote
+	copy       point  // newest copy seen in the registry with a good signature
+	bad        string // the registry's forged copy that has been recorded already
 }
 
 // stamped is a clean event and when it happened.
@@ -33,33 +35,36 @@ type stamped struct {
 
 // turn is what one transaction on a practice's chain works with.
 type turn struct {
-	id       policy.PracticeID
-	signer   note.Signer
-	verifier note.Verifier
-	copy     string // the registry's copy of the head; "" = none
-	known    point  // newest place that is proved to have existed
-	badCopy  bool   // the registry's copy cannot be believed
-	newBad   bool   // and that is not recorded yet
-	damaged  []string
+	id         policy.PracticeID
+	generation int64 // of the practice; the database must be of the same
+	signer     note.Signer
+	verifier   note.Verifier
+	copy       string // the registry's copy of the head; "" = none
+	known      point  // newest place that is proved to have existed
+	badCopy    bool   // the registry's copy cannot be believed
+	newBad     bool   // and that is not recorded yet
+	damaged    []string
 }
 
 // begin collects what the transaction needs from outside the practice's database:
-// the key, and the newest head that this process or the registry has seen.
-func (l *Log) begin(ctx context.Context, id policy.PracticeID) (*turn, error) {
-	if err := l.exists(ctx, id); err != nil {
-		return nil, err
-	}
+// the key, and the newest head of that generation that this process or the registry has
+// seen. Heads of other generations are of other logs.
+func (l *Log) begin(ctx context.Context, id policy.PracticeID, generation int64) (*turn, error) {
 	signer, verifier, err := l.keys.CheckpointKey(ctx, id)
 	if err != nil {
 		return nil, unavailable("reading the audit key", err)
 	}
-	s := &turn{id: id, signer: signer, verifier: verifier}
-	if s.copy, err = l.readCopy(ctx, id); err != nil {
+	s := &turn{id: id, generation: generation, signer: signer, verifier: verifier}
+	of, copied, err := l.readCopy(ctx, id)
+	if err != nil {
 		return nil, err
+	}
+	if of == generation {
+		s.copy = copied
 	}
 	l.mu.Lock()
 	var m memory
-	if known := l.heads[id]; known != nil {
+	if known := l.heads[id]; known != nil && known.generation == generation {
 		m = *known
 	}
 	l.mu.Unlock()
@@ -73,7 +78,7 @@ func (l *Log) begin(ctx context.Context, id policy.PracticeID) (*turn, error) {
 			s.badCopy, s.newBad = true, s.copy != m.bad
 			return s, nil
 		}
-		l.remember(id, func(m *memory) { m.copy = seen })
+		l.remember(s, func(m *memory) { m.copy = seen })
 	}
 	if seen.seq > s.known.seq {
 		s.known = seen
@@ -81,24 +86,38 @@ func (l *Log) begin(ctx context.Context, id policy.PracticeID) (*turn, error) {
 	return s, nil
 }
 
-// exists fails for a practice without a database before a key is made for it.
-func (l *Log) exists(ctx context.Context, id policy.PracticeID) error {
-	l.mu.Lock()
-	known := l.heads[id] != nil
-	l.mu.Unlock()
-	if known {
+// generation reads which generation of the practice its database is of. It fails for a
+// practice without a database, before a key is made for it.
+func (l *Log) generation(ctx context.Context, id policy.PracticeID) (generation int64, err error) {
+	err = l.db.Practice(id).Read(ctx, func(tx *database.Tx) error {
+		_, generation = tx.Practice()
 		return nil
-	}
-	return l.db.Practice(id).Read(ctx, func(*database.Tx) error { return nil })
+	})
+	return generation, err
 }
 
-func (l *Log) remember(id policy.PracticeID, change func(*memory)) {
+// remember changes what is known of the turn's generation, unless a later one is known.
+func (l *Log) remember(s *turn, change func(*memory)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.heads[id] == nil {
-		l.heads[id] = new(memory)
+	m := l.heads[s.id]
+	if m == nil || m.generation < s.generation {
+		m = &memory{generation: s.generation}
+		l.heads[s.id] = m
 	}
-	change(l.heads[id])
+	if m.generation == s.generation {
+		change(m)
+	}
+}
+
+// known is the generation that this process has written to last, 0 for none.
+func (l *Log) known(id policy.PracticeID) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := l.heads[id]; m != nil {
+		return m.generation
+	}
+	return 0
 }
 
 // extend adds events to the chain inside tx, which must be the practice's own, and

@@ -52,3 +52,9 @@ func Cancelled(l *Log) bool { return l.ctx.Err() != nil }
 
 // Settle waits until the refusals queued so far are written.
 func Settle(ctx context.Context, l *Log) error { return l.barrier(ctx) }
+
+// HoldCopies lets no head reach the registry until ReleaseCopies.
+func HoldCopies(l *Log) { l.publishing.Lock() }
+
+// ReleaseCopies ends HoldCopies.
+func ReleaseCopies(l *Log) { l.publishing.Unlock() }

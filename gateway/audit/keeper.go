@@ -2,8 +2,6 @@ package audit
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"maps"
 	"time"
 
@@ -13,23 +11,30 @@ import (
 
 // copyJob is a head on its way to the registry.
 type copyJob struct {
-	head    point
-	replace string // a forged copy that gives way whatever its size; the chain has a record of it
+	generation int64
+	head       point
+	replace    string // a forged copy that gives way whatever its size; the chain has a record of it
 }
 
 // copiesPerTx bounds one transaction on the registry, which others write to as well.
 const copiesPerTx = 256
 
 // wantCopy asks the keeper to copy a head to the registry.
-func (l *Log) wantCopy(id policy.PracticeID, head point, replace string) {
+func (l *Log) wantCopy(id policy.PracticeID, job copyJob) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	want := l.dirty[id]
-	if replace != "" {
-		want.replace = replace
+	switch {
+	case job.generation > want.generation:
+		want = job
+	case job.generation < want.generation:
+		return
 	}
-	if head.seq > want.head.seq {
-		want.head = head
+	if job.replace != "" {
+		want.replace = job.replace
+	}
+	if job.head.seq > want.head.seq {
+		want.head = job.head
 	}
 	l.dirty[id] = want
 	l.keep()
@@ -105,44 +110,42 @@ func (l *Log) publish(ctx context.Context) error {
 }
 
 // writeCopy never replaces a copy by an older one: another process may have been faster,
-// and a practice whose file was rolled back must not take its witness along.
+// and a practice whose file was rolled back must not take its witness along. A later
+// generation's replaces any of an earlier one, and never the other way round.
 func writeCopy(ctx context.Context, tx *database.Tx, id policy.PracticeID, job copyJob) error {
-	_, err := tx.Exec(ctx, `INSERT INTO audit_head (practice, size, note) VALUES ($1, $2, $3)
-		ON CONFLICT (practice) DO UPDATE SET size = excluded.size, note = excluded.note
-		WHERE audit_head.size < excluded.size OR audit_head.note = $4`,
-		string(id), job.head.seq, job.head.text, job.replace)
+	_, err := tx.Exec(ctx, `INSERT INTO audit_head (practice, generation, size, note) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (practice) DO UPDATE SET generation = excluded.generation, size = excluded.size, note = excluded.note
+		WHERE audit_head.generation < excluded.generation OR audit_head.generation = excluded.generation
+			AND (audit_head.size < excluded.size OR audit_head.note = $5)`,
+		string(id), job.generation, job.head.seq, job.head.text, job.replace)
 	return err
 }
 
-// readCopy returns the registry's copy of the practice's head, or "".
-func (l *Log) readCopy(ctx context.Context, id policy.PracticeID) (text string, err error) {
-	err = l.db.Registry().Read(ctx, func(tx *database.Tx) error {
-		text, err = readNote(ctx, tx, "audit_head", id)
-		return err
-	})
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", unavailable("reading the registry's audit checkpoint", err)
-	}
-	return text, nil
-}
-
-// Forget removes what the registry and this process know of a practice's log. It is
-// for a practice that was removed on purpose: afterwards a new practice of the same
-// name begins a new chain.
-func (l *Log) Forget(ctx context.Context, id policy.PracticeID) error {
-	err := l.db.Registry().Write(ctx, func(tx *database.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM audit_head WHERE practice = $1`, string(id))
-		return err
+// readCopy returns the registry's copy of the practice's head, or "", and which
+// generation of the practice it is of.
+func (l *Log) readCopy(ctx context.Context, id policy.PracticeID) (generation int64, text string, err error) {
+	err = l.db.Registry().Read(ctx, func(tx *database.Tx) (err error) {
+		if text, err = readNote(ctx, tx, "audit_head", id); text == "" || err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT generation FROM audit_head WHERE practice = $1`, string(id)).Scan(&generation)
 	})
 	if err != nil {
-		return unavailable("forgetting an audit checkpoint", err)
+		return 0, "", unavailable("reading the registry's audit checkpoint", err)
 	}
+	return generation, text, nil
+}
+
+// Forget drops what this process remembers of a practice's log and has not written yet
+// of refusals. It is for a practice that was removed: what begins anew under its id must
+// not be told of them. The copy in the registry stays, as evidence about the file that was
+// put aside, until the next generation's first one takes its place.
+func (l *Log) Forget(id policy.PracticeID) {
+	l.folds.forget(id)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.heads, id)
-	delete(l.dirty, id)
 	delete(l.drops, id)
-	return nil
 }
 
 func (l *Log) takeDirty(n int) map[policy.PracticeID]copyJob {
@@ -166,6 +169,6 @@ func (l *Log) takeDirty(n int) map[policy.PracticeID]copyJob {
 
 func (l *Log) putDirty(jobs map[policy.PracticeID]copyJob) {
 	for id, job := range jobs {
-		l.wantCopy(id, job.head, job.replace)
+		l.wantCopy(id, job)
 	}
 }

@@ -27,7 +27,7 @@ const progressEvery = 4096
 // The error says that the log could not be read (database.ErrMissing,
 // database.ErrUnavailable). A log that was read and is bad is a Report, not an error.
 func (l *Log) Verify(ctx context.Context, id policy.PracticeID, progress func(done, total int64)) (Report, error) {
-	if err := l.exists(ctx, id); err != nil {
+	if _, err := l.generation(ctx, id); err != nil {
 		return Report{Practice: id}, unavailable("verifying the audit log", err)
 	}
 	_, verifier, err := l.keys.CheckpointKey(ctx, id)
@@ -35,13 +35,17 @@ func (l *Log) Verify(ctx context.Context, id policy.PracticeID, progress func(do
 		return Report{Practice: id}, unavailable("reading the audit key", err)
 	}
 	// The registry's copy first: everything it speaks of is in the snapshot taken after it.
-	copied, err := l.readCopy(ctx, id)
+	of, copied, err := l.readCopy(ctx, id)
 	if err != nil {
 		return Report{Practice: id}, err
 	}
-	v := verification{id: id, verifier: verifier, copied: copied, progress: progress}
+	v := verification{id: id, verifier: verifier, progress: progress}
 	err = l.db.Practice(id).Read(ctx, func(tx *database.Tx) error {
 		v.report = Report{Practice: id, Findings: []Finding{}, Warnings: []string{}}
+		v.copied = copied
+		if _, generation := tx.Practice(); of < generation { // of a log that was put aside
+			v.copied = ""
+		}
 		return v.run(ctx, tx)
 	})
 	if err != nil {

@@ -418,21 +418,6 @@ func TestVerifyReportsProgress(t *testing.T) {
 	}
 }
 
-func TestForgetLetsAPracticeBeginAgain(t *testing.T) {
-	b := newBench(t)
-	b.add(3)
-	b.flush()
-	if err := b.set.Remove(t.Context(), harbour); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.log.Forget(t.Context(), harbour); err != nil {
-		t.Fatal(err)
-	}
-	b.create(harbour)
-	b.add(2)
-	b.wantIntact(2)
-}
-
 // forge signs a head as somebody with another key would.
 func forge(t *testing.T, origin string, seq int64, hash audit.Hash, signer note.Signer) string {
 	t.Helper()

@@ -67,10 +67,11 @@ func (l *Log) AppendTx(ctx context.Context, tx *database.Tx, id policy.PracticeI
 	if l.isClosed() {
 		return nil, ErrClosed
 	}
-	if err := ownTx(ctx, tx, id); err != nil {
-		return nil, err
+	owner, generation := tx.Practice()
+	if owner != id { // one practice's events must never stand in another's log (THREATS T6)
+		return nil, unavailable("recording an audit event of "+string(id), ErrForeign)
 	}
-	s, err := l.begin(ctx, id)
+	s, err := l.begin(ctx, id, generation)
 	if err != nil {
 		return nil, err
 	}
@@ -80,19 +81,6 @@ func (l *Log) AppendTx(ctx context.Context, tx *database.Tx, id policy.PracticeI
 		return nil, unavailable("recording an audit event", err)
 	}
 	return func() { l.committed(s, head, len(list)) }, nil
-}
-
-// ownTx refuses a transaction on any database but the practice's own: one practice's
-// events must never come to stand in another's log (THREATS T6).
-func ownTx(ctx context.Context, tx *database.Tx, id policy.PracticeID) error {
-	var owner string
-	if err := tx.QueryRow(ctx, `SELECT owner FROM meta WHERE id = 1`).Scan(&owner); err != nil {
-		return unavailable("recording an audit event", err)
-	}
-	if owner != "practice:"+string(id) {
-		return unavailable("recording an audit event of "+string(id), ErrForeign)
-	}
-	return nil
 }
 
 // States of a job, so that exactly one of writer and caller decides about it.
@@ -249,16 +237,15 @@ func (l *Log) record(ctx context.Context, id policy.PracticeID, events []stamped
 	})
 }
 
+// errRenewed says that the practice's database is of another generation than was thought.
+var errRenewed = errors.New("the practice has begun anew")
+
 // transact runs fn in a write transaction on the practice's chain and, only after the
 // commit, makes known what it wrote.
 func (l *Log) transact(ctx context.Context, id policy.PracticeID, n int, fn func(*database.Tx, *turn) (point, error)) error {
-	s, err := l.begin(ctx, id)
-	var head point
-	if err == nil {
-		err = l.db.Practice(id).Write(ctx, func(tx *database.Tx) (err error) {
-			head, err = fn(tx, s)
-			return err
-		})
+	s, head, err := l.attempt(ctx, id, l.known(id), fn)
+	if errors.Is(err, errRenewed) {
+		s, head, err = l.attempt(ctx, id, 0, fn)
 	}
 	if errors.Is(err, errNothing) {
 		return err
@@ -271,11 +258,31 @@ func (l *Log) transact(ctx context.Context, id policy.PracticeID, n int, fn func
 	return nil
 }
 
+// attempt is one try of transact on the chain of a generation; 0 looks which one it is.
+func (l *Log) attempt(ctx context.Context, id policy.PracticeID, generation int64, fn func(*database.Tx, *turn) (point, error)) (s *turn, head point, err error) {
+	if generation == 0 {
+		if generation, err = l.generation(ctx, id); err != nil {
+			return nil, head, err
+		}
+	}
+	if s, err = l.begin(ctx, id, generation); err != nil {
+		return nil, head, err
+	}
+	err = l.db.Practice(id).Write(ctx, func(tx *database.Tx) (err error) {
+		if _, there := tx.Practice(); there != s.generation {
+			return errRenewed
+		}
+		head, err = fn(tx, s)
+		return err
+	})
+	return s, head, err
+}
+
 // committed takes note of a head that is durable now.
 func (l *Log) committed(s *turn, head point, n int) {
 	l.stats.appended.Add(int64(n))
 	l.stats.damaged.Add(int64(len(s.damaged)))
-	l.remember(s.id, func(m *memory) {
+	l.remember(s, func(m *memory) {
 		if head.seq > m.head.seq {
 			m.head = head
 		}
@@ -283,7 +290,7 @@ func (l *Log) committed(s *turn, head point, n int) {
 	replace := ""
 	if s.badCopy {
 		replace = s.copy
-		l.remember(s.id, func(m *memory) { m.bad = s.copy })
+		l.remember(s, func(m *memory) { m.bad = s.copy })
 	}
-	l.wantCopy(s.id, head, replace)
+	l.wantCopy(s.id, copyJob{s.generation, head, replace})
 }

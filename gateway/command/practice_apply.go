@@ -163,7 +163,7 @@ func (c *call) apply(ctx context.Context, docs []policy.Document, planned []dire
 	for i, doc := range docs {
 		bar.at(int64(i), total)
 		// Also for a practice that is there: an apply that was interrupted is completed.
-		if err := c.DB.Create(ctx, doc.Practice); err != nil {
+		if err := c.DB.CreateGeneration(ctx, doc.Practice, planned[i].Generation); err != nil {
 			return nil, fail(fmt.Errorf("making the database of %s: %w", doc.Practice, err))
 		}
 		if !planned[i].Changed {

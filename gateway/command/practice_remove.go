@@ -78,23 +78,17 @@ func (c *call) finishRemoval(ctx context.Context, id policy.PracticeID) error {
 		}
 		return c.putAside(ctx, id)
 	}
-	if err := c.Audit.Forget(ctx, id); err != nil {
-		return err
-	}
 	return refuse("%s was removed already, on %s", id, when(status.Removed, nil))
 }
 
-// putAside takes the database out of service. What the registry knew of the log goes
-// with it: a practice that takes the id later begins its own (THREATS T5).
+// putAside takes the database out of service. A practice that takes the id later is of
+// another generation and begins its own (THREATS T5).
 func (c *call) putAside(ctx context.Context, id policy.PracticeID) error {
 	if err := c.Audit.Flush(ctx); err != nil {
 		return refuse("%s is not served any more, but its log could not be closed: do it again: %w", id, err)
 	}
 	if err := c.DB.Remove(ctx, id); err != nil && !errors.Is(err, database.ErrMissing) {
 		return refuse("%s is not served any more, but its database could not be put aside: do it again: %w", id, err)
-	}
-	if err := c.Audit.Forget(ctx, id); err != nil {
-		return refuse("%s is removed, but the registry still holds a mark of its log: do it again: %w", id, err)
 	}
 	return c.print(map[string]any{"practice": id, "state": "removed"}, func(w io.Writer) {
 		fmt.Fprintf(w, "%s is removed. Its database is in the folder \"removed\" of the state.\n", id)

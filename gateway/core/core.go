@@ -99,6 +99,7 @@ func open(ctx context.Context, o Options) (_ *Core, err error) {
 	if c.Directory, err = directory.Open(ctx, c.DB.Registry(), c.Feed, o.Platform); err != nil {
 		return nil, err
 	}
+	c.DB.SetGuard(c.Directory.CheckGeneration)
 	c.setAliases(o.Platform.HeaderAliases)
 	c.retention.Store(int64(o.Platform.Retention.Audit))
 	c.openPeople()

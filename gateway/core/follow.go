@@ -17,7 +17,7 @@ import (
 func (c *Core) follow() {
 	c.Feed.Subscribe(c.Directory.Follow)
 	c.Directory.OnChange(c.cutUnserved)
-	c.Directory.OnChange(c.forgetRemoved)
+	c.Directory.OnRetire(c.Audit.Forget) // THREATS T5
 	c.Feed.Subscribe(func(change bus.Change) {
 		// What was opened with somebody's former roles and factors is opened anew with
 		// the present ones or not at all: nothing decides about a stream again while it
@@ -46,21 +46,6 @@ func (c *Core) cutUnserved(id policy.PracticeID) {
 	if p := c.Directory.ByID(id); p == nil || p.Suspended || p.Broken != "" {
 		c.Streams.CutPractice(id)
 	}
-}
-
-// forgetRemoved drops what this process remembers of a removed practice's audit log:
-// a new practice of the same id begins a new one (THREATS T5).
-func (c *Core) forgetRemoved(id policy.PracticeID) {
-	if c.Directory.ByID(id) != nil {
-		return
-	}
-	c.running.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), followTimeout)
-		defer cancel()
-		if err := c.Audit.Forget(ctx, id); err != nil {
-			c.Log().Error("a removed practice's audit log could not be forgotten", "practice", id, "reason", err)
-		}
-	})
 }
 
 // practiceName is what people call a practice.

@@ -15,7 +15,8 @@ const maxStatements = 128
 // conn is one connection with its prepared statements. One transaction uses it at a time.
 type conn struct {
 	*sql.Conn
-	stmts map[string]*sql.Stmt
+	stmts      map[string]*sql.Stmt
+	generation int64 // of the practice whose database it has reached
 }
 
 // statement is a prepared statement that done closes when no cache keeps it.

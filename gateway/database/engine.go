@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"io/fs"
+	"strconv"
+	"strings"
 
 	"clinicgate/policy"
 	"github.com/pressly/goose/v3"
@@ -17,6 +19,8 @@ type engine interface {
 	// create makes the database t names, complete with meta table and schema, or leaves nothing. It is no error when
 	// it exists already.
 	create(ctx context.Context, t target) error
+	// generation reads which generation of the practice the database t names is of.
+	generation(ctx context.Context, t target) (int64, error)
 	// remove takes the database out of service everywhere, also in other processes, and keeps it under a dated name.
 	remove(ctx context.Context, t target, stamp int64) error
 	// backup copies the database, in one consistent state, to the folder dir.
@@ -36,16 +40,34 @@ type engine interface {
 // target names one database: the registry (zero practice) or a practice's own, with the schema it must have.
 type target struct {
 	practice   policy.PracticeID
+	generation int64 // of the practice; 0: whichever it says it is
 	migrations fs.FS
 	version    int64 // the highest migration, 0 when there is none
 }
 
-// owner is what the meta table of this database must say. A practice may be called "registry", hence the prefix.
+// owner is what the meta table of this database says. A practice may be called "registry", hence the prefix. The first
+// generation stands without a number.
 func (t target) owner() string {
-	if t.practice == "" {
+	switch {
+	case t.practice == "":
 		return "registry"
+	case t.generation <= 1:
+		return "practice:" + string(t.practice)
 	}
-	return "practice:" + string(t.practice)
+	return "practice:" + string(t.practice) + "/" + strconv.FormatInt(t.generation, 10)
+}
+
+// claimed returns t with the generation that a database's owner names; ok is false when it is another's, or of another
+// generation than t asks for.
+func (t target) claimed(owner string) (_ target, ok bool) {
+	want := t.generation
+	if t.practice != "" {
+		t.generation = 1
+		if number, found := strings.CutPrefix(owner, t.owner()+"/"); found {
+			t.generation, _ = strconv.ParseInt(number, 10, 64)
+		}
+	}
+	return t, owner == t.owner() && (want == 0 || want == t.generation)
 }
 
 // String names the database in errors.
@@ -59,5 +81,5 @@ func (t target) String() string {
 // opened is a database an engine has opened.
 type opened struct {
 	db    *sql.DB
-	stale func() bool // cheap: has the database been removed or replaced since, so that the handle must be closed?
+	stale func() error // cheap: nil as long as the database has not been removed or replaced since; then the handle must be closed
 }

@@ -90,7 +90,7 @@ func (s *Set) fill(ctx context.Context, h *handle) {
 		s.fail(h, err, false)
 		return
 	}
-	if h.store, err = openStore(ctx, s.engine, t, practiceReaders); err != nil {
+	if h.store, err = s.openGuarded(ctx, t); err != nil {
 		s.fail(h, err, true)
 		return
 	}
@@ -100,6 +100,19 @@ func (s *Set) fill(ctx context.Context, h *handle) {
 	if h.refs == 0 && !h.doomed { // everybody who asked has given up
 		s.rest(h)
 	}
+}
+
+// openGuarded opens a practice's database if it is the right one.
+func (s *Set) openGuarded(ctx context.Context, t target) (*store, error) {
+	st, err := openStore(ctx, s.engine, t, practiceReaders)
+	if err != nil || s.guard == nil {
+		return st, err
+	}
+	if err := s.guard(ctx, t.practice, st.target.generation); err != nil {
+		st.close()
+		return nil, outage("opening the "+t.String(), err)
+	}
+	return st, nil
 }
 
 // rest puts a handle that nobody uses into the idle list; s.mu is held.

@@ -63,7 +63,7 @@ func (s *Set) staleNow(h *handle) bool {
 	default:
 		return false
 	}
-	if h.err != nil || !h.store.opened.stale() {
+	if h.err != nil || h.store.opened.stale() == nil {
 		return false
 	}
 	s.mu.Lock()

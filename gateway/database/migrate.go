@@ -31,26 +31,27 @@ var (
 	errSchemaNew = errors.New("the schema is newer than this program's")
 )
 
-// checkMeta compares the meta table with what the target must be.
-func checkMeta(ctx context.Context, c *sql.Conn, t target) error {
+// checkMeta compares the meta table with what the target must be, and returns the target with its generation.
+func checkMeta(ctx context.Context, c *sql.Conn, t target) (target, error) {
 	var owner string
 	var version int64
 	if err := c.QueryRowContext(ctx, selectMeta).Scan(&owner, &version); err != nil {
-		return unavailable("reading whose the "+t.String()+" is", err)
+		return t, unavailable("reading whose the "+t.String()+" is", err)
 	}
+	t, ok := t.claimed(owner)
 	switch {
-	case owner != t.owner():
-		return &failure{
+	case !ok:
+		return t, &failure{
 			doing: "opening the " + t.String(), class: ErrSwapped,
 			cause: fmt.Errorf("it is marked %.80q; put the right file back", owner),
 		}
 	case version < t.version:
-		return errSchemaOld
+		return t, errSchemaOld
 	case version > t.version:
-		return unavailable("opening the "+t.String(),
+		return t, unavailable("opening the "+t.String(),
 			fmt.Errorf("%w (%d, this program knows %d): run the newer program", errSchemaNew, version, t.version))
 	}
-	return nil
+	return t, nil
 }
 
 // migrate applies what is missing. Two processes may do so at once: each migration is one transaction, so one of them

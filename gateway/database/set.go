@@ -44,6 +44,7 @@ type Set struct {
 	idleFor  time.Duration
 	registry *DB
 	practice target // the template of every practice's target
+	guard    Guard
 
 	slots chan struct{} // one for each open practice database
 	freed chan struct{} // a handle became idle while somebody may wait for a slot
@@ -132,13 +133,47 @@ func (s *Set) Practice(id policy.PracticeID) *PracticeDB { return &PracticeDB{se
 // OpenCount is the number of practices' databases open now, those being opened or closed included.
 func (s *Set) OpenCount() int { return len(s.slots) }
 
-// Create makes the practice's database. It is no error when it exists already.
+// Guard says whether a database of that generation is the practice's: nil, or an error that matches ErrSwapped or
+// ErrUnavailable. A practice whose id is used again after a removal is of the next generation, and what is left of the
+// one before, or was put back in its place, must never be opened for it (THREATS T5).
+type Guard func(ctx context.Context, id policy.PracticeID, generation int64) error
+
+// SetGuard has every practice's database asked about before it is used. Call it before any is.
+func (s *Set) SetGuard(g Guard) { s.guard = g }
+
+// Create makes the database of a practice's first generation.
 func (s *Set) Create(ctx context.Context, id policy.PracticeID) error {
+	return s.CreateGeneration(ctx, id, 1)
+}
+
+// CreateGeneration makes the practice's database. It is no error when it exists already. One that an unfinished removal
+// left of an earlier generation is put aside first.
+func (s *Set) CreateGeneration(ctx context.Context, id policy.PracticeID, generation int64) error {
 	t, err := s.target(id)
 	if err != nil {
 		return err
 	}
+	t.generation = max(generation, 1)
+	there, err := s.engine.generation(ctx, t)
+	switch {
+	case errors.Is(err, ErrMissing):
+	case err != nil:
+		return outage("creating the "+t.String(), err)
+	case there > t.generation:
+		return wrongGeneration(t, there)
+	case there < t.generation:
+		if err := s.Remove(ctx, id); err != nil && !errors.Is(err, ErrMissing) {
+			return err
+		}
+	}
 	return s.engine.create(ctx, t)
+}
+
+func wrongGeneration(t target, there int64) error {
+	return &failure{
+		doing: "creating the " + t.String(), class: ErrSwapped,
+		cause: fmt.Errorf("it is there in generation %d, and generation %d is to be made", there, t.generation),
+	}
 }
 
 // Practices returns the practices that have a database, in order.

@@ -100,9 +100,20 @@ func (e *sqliteEngine) open(_ context.Context, t target) (*opened, error) {
 	if err != nil {
 		return nil, unavailable("connecting", err)
 	}
-	stale := func() bool {
+	stale := func() error {
+		if t.practice == "" {
+			return nil // nobody removes the registry
+		}
 		now, err := os.Lstat(file)
-		return e.leaving(t) || err != nil || !os.SameFile(info, now)
+		switch {
+		case e.leaving(t), errors.Is(err, os.ErrNotExist):
+			return missing(t)
+		case err != nil:
+			return unavailable("finding the file", err)
+		case !os.SameFile(info, now):
+			return unavailable("finding the file", errors.New("another one has taken its place"))
+		}
+		return nil
 	}
 	return &opened{db: db, stale: stale}, nil
 }

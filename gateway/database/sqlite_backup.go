@@ -19,7 +19,7 @@ func (e *sqliteEngine) backup(ctx context.Context, t target, dir string) error {
 		return err
 	}
 	defer c.Close()
-	if err := checkMeta(ctx, c, t); err != nil && !errors.Is(err, errSchemaOld) {
+	if _, err := checkMeta(ctx, c, t); err != nil && !errors.Is(err, errSchemaOld) {
 		return err
 	}
 	file := (&sqliteEngine{dir: dir}).path(t)

@@ -56,6 +56,26 @@ func (e *sqliteEngine) create(ctx context.Context, t target) error {
 	return nil
 }
 
+// generation reads it from the file, also from one that cannot be used otherwise.
+func (e *sqliteEngine) generation(ctx context.Context, t target) (int64, error) {
+	o, err := e.open(ctx, t)
+	if err != nil {
+		return 0, err
+	}
+	defer o.db.Close()
+	c, err := o.db.Conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	t.generation = 0
+	t, err = checkMeta(ctx, c, t)
+	if errors.Is(err, errSchemaOld) || errors.Is(err, errSchemaNew) {
+		err = nil
+	}
+	return t.generation, err
+}
+
 // build fills a new file: meta table, schema, write-ahead log. Nobody else knows the file yet, so it is synced once,
 // at the end, which takes a tenth of the time.
 func (e *sqliteEngine) build(ctx context.Context, t target, file string) error {

@@ -49,6 +49,7 @@ func (s *store) begin(ctx context.Context) error {
 	if err != nil {
 		return s.outage("opening", err)
 	}
+	s.target.generation = c.generation // which every later connection must find too
 	s.write.put(c, false)
 	return nil
 }
@@ -61,14 +62,18 @@ func (s *store) dial(ctx context.Context, write bool) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{Conn: raw, stmts: make(map[string]*sql.Stmt)}
-	if err := checkMeta(ctx, raw, s.target); err != nil {
+	t, err := checkMeta(ctx, raw, s.target)
+	if err == nil {
+		err = s.engine.setup(ctx, raw, write)
+	}
+	if err == nil {
+		err = s.opened.stale() // looked at last: a removal that begins now waits for this connection
+	}
+	if err != nil {
 		c.discard()
 		return nil, err
 	}
-	if err := s.engine.setup(ctx, raw, write); err != nil {
-		c.discard()
-		return nil, err
-	}
+	c.generation = t.generation
 	return c, nil
 }
 

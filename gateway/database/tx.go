@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"clinicgate/policy"
 )
 
 // Tx is one transaction, valid inside the function it was handed to and on one goroutine. The zero Tx refuses.
@@ -31,6 +33,14 @@ var (
 	errTxOver  = errors.New("the transaction is over")
 	errTimeArg = errors.New("a time.Time argument: times are stored as BIGINT, use UnixMicro")
 )
+
+// Practice is whose database the transaction works on, "" the registry, and in which generation of that practice.
+func (t *Tx) Practice() (id policy.PracticeID, generation int64) {
+	if t == nil || t.store == nil {
+		return "", 0
+	}
+	return t.store.target.practice, t.store.target.generation
+}
 
 // Exec runs a statement that returns no rows and says how many it changed.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (affected int64, err error) {

@@ -104,10 +104,11 @@ func seedPractice(ctx context.Context, c *core.Core, id, port, upstream string) 
 		return Practice{}, err
 	}
 	doc.Upstreams = []string{upstream}
-	if _, err := c.Directory.Apply(ctx, doc, directory.Author{Who: "demo", Why: "the demo's own practice"}, false); err != nil {
+	applied, err := c.Directory.Apply(ctx, doc, directory.Author{Who: "demo", Why: "the demo's own practice"}, false)
+	if err != nil {
 		return Practice{}, err
 	}
-	if err := c.DB.Create(ctx, doc.Practice); err != nil {
+	if err := c.DB.CreateGeneration(ctx, doc.Practice, applied.Generation); err != nil {
 		return Practice{}, err
 	}
 	url := "https://" + doc.Hosts[0]

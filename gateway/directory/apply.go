@@ -24,12 +24,13 @@ type Proposal struct {
 
 // Result is what Apply did, or would do.
 type Result struct {
-	Practice policy.PracticeID
-	Version  int64  // in force now
-	Changed  bool   // false: the document is the one in force and sound, nothing was written
-	Created  bool   // the practice is new, or its id is used again after a removal
-	Diff     string // the change for people, one line a field; "" when the document is the one in force
-	Hash     string // of the version, in hex: who keeps it can tell later whether the history was replaced
+	Practice   policy.PracticeID
+	Version    int64  // in force now
+	Generation int64  // of the practice: its database must be of the same
+	Changed    bool   // false: the document is the one in force and sound, nothing was written
+	Created    bool   // the practice is new, or its id is used again after a removal
+	Diff       string // the change for people, one line a field; "" when the document is the one in force
+	Hash       string // of the version, in hex: who keeps it can tell later whether the history was replaced
 }
 
 // Apply makes doc the policy of its practice, which is created when there is none. The new policy is in force on this

@@ -23,7 +23,7 @@ func TestUnchangedDocumentMakesNoVersion(t *testing.T) {
 	before, news := n.ByID("harbour"), len(n.seen)
 	doc.Network.Allow, doc.StepUp = []string{}, []policy.StepUpRule{} // empty in another way
 	second := apply(t, n, doc)
-	want := directory.Result{Practice: "harbour", Version: 1, Hash: first.Hash}
+	want := directory.Result{Practice: "harbour", Version: 1, Generation: 1, Hash: first.Hash}
 	if diff := cmp.Diff(want, second); diff != "" {
 		t.Errorf("second Apply (-want +got):\n%s", diff)
 	}

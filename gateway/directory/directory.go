@@ -35,6 +35,7 @@ type Directory struct {
 	now  func() time.Time
 
 	onChange []func(policy.PracticeID)
+	onRetire []func(policy.PracticeID)
 
 	index atomic.Pointer[index] // never nil after Open
 

@@ -47,11 +47,25 @@ func (d *Directory) OnChange(fn func(policy.PracticeID)) { d.onChange = append(d
 // publish puts newer rows into the index and tells those who asked with OnChange.
 func (d *Directory) publish(rows ...*row) {
 	for _, c := range d.swap(rows) {
-		d.tell(c.id)
+		d.tell(c.id, c.retired)
 	}
 }
 
-func (d *Directory) tell(id policy.PracticeID) {
+// OnRetire lets fn know of every practice of which a generation is over: it was removed, whether or not its id is in use
+// again by the time this node learns of it. Like OnChange, and called before it.
+func (d *Directory) OnRetire(fn func(policy.PracticeID)) { d.onRetire = append(d.onRetire, fn) }
+
+// over reports whether p's generation is over now that after is in its place; nil is none.
+func (p *Practice) over(after *Practice) bool {
+	return p != nil && (after == nil || after.Generation != p.Generation)
+}
+
+func (d *Directory) tell(id policy.PracticeID, retired bool) {
+	if retired {
+		for _, fn := range d.onRetire {
+			fn(id)
+		}
+	}
 	for _, fn := range d.onChange {
 		fn(id)
 	}
@@ -72,6 +86,7 @@ func (d *Directory) swap(rows []*row) []change {
 		if r.Removed == 0 {
 			c.practice = build(r, d.platform)
 		}
+		c.retired = d.ByID(r.Practice).over(c.practice)
 		changes = append(changes, c)
 	}
 	if len(changes) > 0 {
@@ -203,8 +218,8 @@ func (d *Directory) SetPlatform(ctx context.Context, platform policy.Platform) e
 		return fmt.Errorf("reading the practices for the new platform document: %w", err)
 	}
 	for _, p := range before {
-		if d.ByID(p.ID) != p {
-			d.tell(p.ID)
+		if now := d.ByID(p.ID); now != p {
+			d.tell(p.ID, p.over(now))
 		}
 	}
 	return nil

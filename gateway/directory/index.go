@@ -18,6 +18,7 @@ type index struct {
 type change struct {
 	id       policy.PracticeID
 	practice *Practice
+	retired  bool // the one it had was of a generation that is over
 }
 
 func newIndex(practices []*Practice) *index {

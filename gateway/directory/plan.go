@@ -100,7 +100,7 @@ func (p *plan) decide(ctx context.Context, tx *database.Tx, keep map[policy.Prac
 	}
 	p.row.state, p.row.hosts = current.state, p.hosts
 	p.row.Practice = p.Document.Practice
-	p.result = Result{Practice: p.row.Practice, Version: current.Version, Created: !exists}
+	p.result = Result{Practice: p.row.Practice, Version: current.Version, Generation: current.Generation, Created: !exists}
 	before := ""
 	if exists {
 		before = current.version.Document
@@ -165,5 +165,6 @@ func (p *plan) advance(current row, exists bool, by Author, now time.Time) {
 		Previous: previous,
 	}
 	p.row.version.Hash = p.row.version.digest()
-	p.result.Version, p.result.Changed, p.result.Hash = s.Version, true, hex.EncodeToString(p.row.version.Hash)
+	p.result.Version, p.result.Generation, p.result.Changed = s.Version, s.Generation, true
+	p.result.Hash = hex.EncodeToString(p.row.version.Hash)
 }
