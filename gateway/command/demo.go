@@ -19,6 +19,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/spf13/cobra"
 
 	"clinicgate/gateway/core"
@@ -83,7 +84,10 @@ func runDemo(cmd *cobra.Command) error {
 // startDemo seeds the state if it is new, starts backend and gateway, and returns
 // when the gateway serves.
 func startDemo(ctx context.Context, state, host, port string) (ready, error) {
-	back, err := backend.Serve(ctx, "127.0.0.1:0", backend.Options{})
+	ca := filepath.Join(state, "caddy", "pki", "authorities", "local", "root.crt")
+	client := gatewayClient(ca, net.JoinHostPort(host, port))
+	keys := backend.NewGateway(oidc.ClientContext(ctx, client), demo.Keys(port)...)
+	back, err := backend.Serve(ctx, "127.0.0.1:0", backend.Options{Verify: keys.Verify})
 	if err != nil {
 		return ready{}, err
 	}
@@ -94,11 +98,11 @@ func startDemo(ctx context.Context, state, host, port string) (ready, error) {
 	if err := load(demoCaddyfile(state, host, port)); err != nil {
 		return ready{}, err
 	}
-	shown := ready{
-		Ready: true, Backend: back.URL(), Practices: practices,
-		CA: filepath.Join(state, "caddy", "pki", "authorities", "local", "root.crt"),
+	shown := ready{Ready: true, Backend: back.URL(), Practices: practices, CA: ca}
+	if err := awaitServing(ctx, client, practices[0].URL); err != nil {
+		return ready{}, fmt.Errorf("the demo does not serve on %s: %w", net.JoinHostPort(host, port), err)
 	}
-	return shown, awaitServing(ctx, shown.CA, net.JoinHostPort(host, port), practices[0].URL)
+	return shown, nil
 }
 
 // seedDemo makes the demo's people, or reads who they are from the state folder.
@@ -204,23 +208,29 @@ func load(caddyfile string) error {
 	return nil
 }
 
-// awaitServing asks the first practice's health until it answers over TLS.
-func awaitServing(ctx context.Context, caFile, addr, url string) error {
+// gatewayClient asks the demo's gateway by any of its hosts, and trusts its certificate
+// authority, which is there once the gateway has started.
+func gatewayClient(caFile, addr string) *http.Client {
+	dial := func(ctx context.Context, network, asked string) (net.Conn, error) {
+		root, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the demo's certificate authority: %w", err)
+		}
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(root)
+		host, _, err := net.SplitHostPort(asked)
+		if err != nil {
+			return nil, err
+		}
+		return (&tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: host}}).DialContext(ctx, network, addr)
+	}
+	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialTLSContext: dial, DisableKeepAlives: true}}
+}
+
+// awaitServing asks a practice's health until it answers over TLS.
+func awaitServing(ctx context.Context, client *http.Client, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	root, err := os.ReadFile(caFile)
-	if err != nil {
-		return fmt.Errorf("reading the demo's certificate authority: %w", err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(root)
-	client := &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, addr)
-		},
-	}}
-	defer client.CloseIdleConnections()
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/.gate/health", nil)
 		if err != nil {
@@ -236,7 +246,7 @@ func awaitServing(ctx context.Context, caFile, addr, url string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the demo does not serve on %s: %w", addr, err)
+			return err
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

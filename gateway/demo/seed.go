@@ -111,11 +111,23 @@ func seedPractice(ctx context.Context, c *core.Core, id, port, upstream string) 
 	if err := c.DB.CreateGeneration(ctx, doc.Practice, applied.Generation); err != nil {
 		return Practice{}, err
 	}
-	url := "https://" + doc.Hosts[0]
-	if port != "443" {
-		url += ":" + port
+	return Practice{ID: doc.Practice, URL: address(doc.Hosts[0], port), Policy: doc}, nil
+}
+
+// address is where a host is reached when the gateway serves on port.
+func address(host, port string) string {
+	if port == "443" {
+		return "https://" + host
 	}
-	return Practice{ID: doc.Practice, URL: url, Policy: doc}, nil
+	return "https://" + host + ":" + port
+}
+
+// Keys are the addresses of the gateway's public keys, one on each practice's host.
+func Keys(port string) (addresses []string) {
+	for _, group := range cast {
+		addresses = append(addresses, address(group.practice+".localhost", port)+"/.gate/jwks.json")
+	}
+	return addresses
 }
 
 func seedPerson(ctx context.Context, c *core.Core, id policy.PracticeID, who person) (Account, error) {

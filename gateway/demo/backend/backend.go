@@ -14,6 +14,7 @@
 package backend
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -23,9 +24,9 @@ import (
 
 // Options of the backend. The zero value works and refuses everything that carries no assertion.
 type Options struct {
-	// Verify checks X-Gate-Assertion (a compact JWS, DESIGN section 6) and returns an error when the signature,
-	// the audience or the time is wrong. Nil: only its presence is required, which suits a loopback demo alone.
-	Verify func(assertion string) error
+	// Verify says why an X-Gate-Assertion does not vouch for a request of the practice in X-Practice-Id:
+	// Gateway.Verify. Nil: only its presence is required, for tests that look at something else.
+	Verify func(ctx context.Context, practice, assertion string) error
 	// Tick is the pause between two events of /events. Zero: one second.
 	Tick time.Duration
 	// Now is the clock of /events and of /stepup. Nil: time.Now.
@@ -83,16 +84,16 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refuse says why the gateway does not vouch for r, or "". Two assertions are as bad as none: a reader further on
 // might take the other one. The same goes for the practice, without which no record could be opened.
 func (s *server) refuse(r *http.Request) string {
-	assertion := r.Header["X-Gate-Assertion"]
+	assertion, practice := r.Header["X-Gate-Assertion"], r.Header["X-Practice-Id"]
 	switch {
 	case len(assertion) != 1 || assertion[0] == "":
 		return "no single X-Gate-Assertion"
-	case len(r.Header["X-Practice-Id"]) != 1 || r.Header["X-Practice-Id"][0] == "":
+	case len(practice) != 1 || practice[0] == "":
 		return "no single X-Practice-Id"
 	case s.opt.Verify == nil:
 		return ""
 	}
-	if err := s.opt.Verify(assertion[0]); err != nil {
+	if err := s.opt.Verify(r.Context(), practice[0], assertion[0]); err != nil {
 		return "assertion: " + err.Error()
 	}
 	return ""

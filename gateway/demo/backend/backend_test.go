@@ -1,6 +1,7 @@
 package backend_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -107,7 +108,7 @@ func TestRequestPastTheGatewayIsRefused(t *testing.T) {
 }
 
 func TestAssertionThatDoesNotVerifyIsRefused(t *testing.T) {
-	url := start(t, backend.Options{Verify: func(assertion string) error {
+	url := start(t, backend.Options{Verify: func(_ context.Context, _, assertion string) error {
 		if assertion != "good" {
 			return errors.New("the signature does not fit: secret detail")
 		}
