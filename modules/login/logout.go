@@ -51,5 +51,8 @@ func (h *Handler) logout(v *visit) error {
 	}
 	dropCookie(v.w, practice.SessionCookie)
 	dropCookie(v.w, practice.FlowCookie)
+	// What the person saw is not to be seen with the back button either, which asks
+	// nobody (W3C Clear Site Data; TestSignOutEmptiesTheCache).
+	v.w.Header().Set("Clear-Site-Data", `"cache"`)
 	return v.redirect("/.gate/login?signed_out=1")
 }

@@ -38,6 +38,17 @@ func TestLogoutKillsTheSessionOnTheServer(t *testing.T) {
 	}
 }
 
+// At a shared workstation the back button asks no server: what the person saw goes from
+// the browser's cache with the sign-out, and nothing else of the practice's does.
+func TestSignOutEmptiesTheCache(t *testing.T) {
+	t.Parallel()
+	p, b, _ := person(t, "leaving-nothing")
+	res := b.Post(p.URL+"/.gate/logout", url.Values{})
+	if got := res.Header["Clear-Site-Data"]; len(got) != 1 || got[0] != `"cache"` {
+		t.Errorf("sign-out: %s with Clear-Site-Data %q", res.Status, got)
+	}
+}
+
 // A sign-in that was begun ends with a logout too.
 func TestLogoutEndsTheSignInInProgress(t *testing.T) {
 	t.Parallel()
