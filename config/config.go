@@ -22,6 +22,16 @@ func LoadDocument(file string, data []byte, pf policy.Platform) (policy.Document
 	return decodeDocument(file, data, func(d policy.Document) []policy.Problem { return d.Validate(pf) })
 }
 
+// Line is where a policy that LoadDocument accepts says a field, from 1: for what is found wrong with it later.
+func Line(file string, data []byte, field string) int {
+	d := defaultDocument()
+	r, err := decode(file, data, &d)
+	if err != nil {
+		return 0
+	}
+	return r.lines.line(field)
+}
+
 // DecodePlatform reads platform.yaml as DecodeDocument reads a policy.
 func DecodePlatform(file string, data []byte) (policy.Platform, error) {
 	pf := defaultPlatform()

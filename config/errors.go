@@ -16,6 +16,22 @@ type Error struct {
 	Remedy string `json:"remedy"` // what to write instead; may be empty
 }
 
+// maxShown is how much of a field's name is shown, in characters; a name of ours is shorter.
+const maxShown = 120
+
+// visible makes text of a document fit for a terminal and a log: one line, nothing that moves a cursor or cannot be seen.
+func visible(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if strconv.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
+}
+
 // Error is the error on one line: harbour.yaml:12: sign_in.second_factor.stage: "enforcd" is not one of … (did you mean …?).
 func (e *Error) Error() string {
 	var b strings.Builder
@@ -25,11 +41,12 @@ func (e *Error) Error() string {
 	}
 	b.WriteString(": ")
 	if e.Field != "" {
-		b.WriteString(e.Field + ": ")
+		field := []rune(e.Field)
+		b.WriteString(visible(string(field[:min(len(field), maxShown)])) + ": ")
 	}
-	b.WriteString(e.Reason)
+	b.WriteString(visible(e.Reason))
 	if e.Remedy != "" {
-		b.WriteString(" (" + e.Remedy + ")")
+		b.WriteString(" (" + visible(e.Remedy) + ")")
 	}
 	return b.String()
 }

@@ -27,8 +27,11 @@ func parse(file string, data []byte) (*yaml.Node, error) {
 	} else { // also YAML's own braces, which need no quotes
 		root, fault = parseYAML(data)
 	}
+	if fault != nil && meantJSON(data) {
+		_, fault = parseJSON(data)
+	}
 	if fault == nil {
-		fault = checkTree(root, 0)
+		fault = checkTree(root, "", 0)
 	}
 	if fault == nil && root.Kind != yaml.MappingNode {
 		fault = &Error{Line: root.Line, Reason: "the document does not hold fields", Remedy: "write name: value lines"}
@@ -44,11 +47,17 @@ func looksJSON(data []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
 }
 
+// meantJSON says whether somebody who wrote this would call it JSON.
+func meantJSON(data []byte) bool {
+	rest, ok := bytes.CutPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
+	return ok && bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(`"`)) && !json.Valid(data)
+}
+
 // checkText refuses what is not plain UTF-8 text of a sane size.
 func checkText(data []byte) *Error {
 	switch {
 	case len(data) > maxSize:
-		return &Error{Reason: fmt.Sprintf("the document is larger than %d bytes", maxSize)}
+		return &Error{Reason: fmt.Sprintf("the document is larger than %d bytes", maxSize), Remedy: "no policy is that long"}
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
 		return &Error{Line: 1, Reason: "the text begins with a byte order mark", Remedy: "save it as UTF-8 without BOM"}
 	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
@@ -74,7 +83,7 @@ func checkText(data []byte) *Error {
 func parseYAML(data []byte) (root *yaml.Node, fault *Error) {
 	defer func() { // the parser has panicked on hostile text before: a refusal, not a crash
 		if recover() != nil {
-			root, fault = nil, &Error{Reason: "the text is not YAML"}
+			root, fault = nil, &Error{Reason: "the text is not YAML", Remedy: "write name: value lines"}
 		}
 	}()
 	if line := tabIndent(data); line > 0 {
@@ -129,37 +138,48 @@ func yamlError(err error) *Error {
 const maxDepth = 12
 
 // checkTree refuses what a document has no use for and what could grow or hide: anchors, aliases, tags, doubled keys.
-func checkTree(n *yaml.Node, depth int) *Error {
+func checkTree(n *yaml.Node, field string, depth int) *Error {
 	switch {
 	case depth > maxDepth:
 		return &Error{Line: n.Line, Reason: "the document nests too deep", Remedy: "no field is that deep"}
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		return &Error{Line: n.Line, Reason: "the document uses an anchor or an alias", Remedy: "write the value out where it is meant"}
+		return &Error{Line: n.Line, Field: field, Reason: "the document uses an anchor or an alias", Remedy: "write the value out where it is meant"}
 	case n.Style&yaml.TaggedStyle != 0:
-		return &Error{Line: n.Line, Reason: "the document uses the tag " + strconv.Quote(n.Tag), Remedy: "write the plain value"}
+		return &Error{Line: n.Line, Field: field, Reason: "the document uses the tag " + strconv.Quote(n.Tag), Remedy: "write the plain value"}
 	}
 	if n.Kind == yaml.MappingNode {
-		if e := checkKeys(n); e != nil {
+		if e := checkKeys(n, field); e != nil {
 			return e
 		}
 	}
-	for _, child := range n.Content {
-		if e := checkTree(child, depth+1); e != nil {
+	for i, child := range n.Content {
+		if e := checkTree(child, childField(n, i, field), depth+1); e != nil {
 			return e
 		}
 	}
 	return nil
 }
 
-func checkKeys(n *yaml.Node) *Error {
+// childField is the field that the i-th child of n stands for: a mapping's children are its keys and values in turn.
+func childField(n *yaml.Node, i int, field string) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return join(field, n.Content[i&^1].Value)
+	case yaml.SequenceNode:
+		return field + "[" + strconv.Itoa(i) + "]"
+	}
+	return field
+}
+
+func checkKeys(n *yaml.Node, field string) *Error {
 	first := make(map[string]int, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if key.Kind == yaml.MappingNode || key.Kind == yaml.SequenceNode {
-			return &Error{Line: key.Line, Reason: "a field's name is not plain text"}
+			return &Error{Line: key.Line, Field: field, Reason: "a field's name is not plain text", Remedy: "write name: value"}
 		}
 		if line, seen := first[key.Value]; seen {
-			return &Error{Line: key.Line, Field: key.Value, Reason: fmt.Sprintf("is written twice, first in line %d", line),
+			return &Error{Line: key.Line, Field: join(field, key.Value), Reason: fmt.Sprintf("is written twice, first in line %d", line),
 				Remedy: "keep one of them"}
 		}
 		first[key.Value] = key.Line

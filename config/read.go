@@ -189,7 +189,7 @@ func (r *reader) scalar(n *yaml.Node, field string, v reflect.Value) {
 		v.SetBool(strings.EqualFold(n.Value, "true"))
 	case reflect.Int:
 		i, err := strconv.Atoi(n.Value)
-		if err != nil {
+		if err != nil || n.Value != strconv.Itoa(i) { // 010 is eight to some readers of YAML
 			r.fail(n, field, shown(n)+" is not a whole number", "write it in digits")
 			return
 		}

@@ -47,7 +47,9 @@ func (d Document) Check() []Problem {
 }
 
 func (c *checker) identity(d *Document) {
-	if _, err := ParsePracticeID(string(d.Practice)); err != nil {
+	if _, err := ParsePracticeID(string(d.Practice)); d.Practice == "" {
+		c.add("practice", "is missing", "write 2 to 40 of a to z, 0 to 9 and inner hyphens")
+	} else if err != nil {
 		c.add("practice", quote(string(d.Practice))+" is not a practice id", "write 2 to 40 of a to z, 0 to 9 and inner hyphens")
 	}
 	c.text("name", d.Name, 100)
