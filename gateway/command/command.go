@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -33,9 +34,16 @@ func register(name, short string, setup func(*cobra.Command)) {
 		CobraFunc: func(cmd *cobra.Command) {
 			setup(cmd)
 			polish(cmd)
+			cmd.SetHelpTemplate(help)
 		},
 	})
 }
+
+// help is cobra's own page: Caddy's adds where Caddy is documented, which these commands
+// are not.
+const help = `{{with or .Long .Short}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{.UsageString}}`
 
 // group makes cmd a command that only has subcommands: without one of them, or with an
 // unknown one, it was called wrongly.
@@ -79,7 +87,8 @@ func polish(cmd *cobra.Command) {
 		if errors.Is(err, pflag.ErrHelp) {
 			return err
 		}
-		return finish(cmd, errUsage{err})
+		said, _, _ := strings.Cut(err.Error(), ": strconv.") // which says it once more, in Go's words
+		return finish(cmd, usage("%s", said))
 	})
 	check := cmd.Args
 	if check == nil {
@@ -140,9 +149,21 @@ func finish(cmd *cobra.Command, err error) error {
 	return err
 }
 
-// complain writes err as one sentence; further lines of it are indented below.
+// complain writes err as one sentence; further lines of it are indented below. It may
+// quote a file's name or text, which must not command the terminal (THREATS A3).
 func complain(w io.Writer, err error) {
-	fmt.Fprintf(w, "gateway: %s\n", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "\n  "))
+	var b strings.Builder
+	for _, r := range strings.TrimSpace(err.Error()) {
+		switch {
+		case r == '\n':
+			b.WriteString("\n  ")
+		case strconv.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	fmt.Fprintf(w, "gateway: %s\n", b.String())
 }
 
 // errUsage marks an error as wrong usage.

@@ -39,6 +39,9 @@ func firstPage(args []string, out, errs io.Writer) (code int, done bool) {
 	case len(args) == 0, len(args) == 1 && slices.Contains([]string{"help", "-h", "--help"}, args[0]):
 		printHelp(out)
 		return 0, true
+	case len(args) == 2 && args[0] == "help" && !slices.Contains(known, args[1]):
+		slices.Sort(known)
+		complain(errs, fmt.Errorf("there is no command %.40q%s", args[1], meant(args[1], known)))
 	case slices.Contains(known, args[0]), args[0] == "--version", args[0] == "-v", strings.HasPrefix(args[0], "__complete"):
 		return 0, false
 	case strings.HasPrefix(args[0], "-"):

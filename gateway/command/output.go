@@ -60,12 +60,22 @@ func table(w io.Writer, headers []string, rows [][]string) {
 	lipgloss.Fprintln(w, t)
 }
 
+// plainTable aligns by what is seen: a character may be as wide as two, or as none.
 func plainTable(w io.Writer, headers []string, rows [][]string) {
-	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]string{headers}, rows...) {
-		fmt.Fprintln(columns, strings.Join(row, "\t"))
+	rows = append([][]string{headers}, rows...)
+	widths := make([]int, len(headers))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], lipgloss.Width(cell))
+		}
 	}
-	columns.Flush()
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			line.WriteString(cell + strings.Repeat(" ", widths[i]-lipgloss.Width(cell)+2))
+		}
+		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+	}
 }
 
 // facts writes names and values, one a line. Empty values are left out.

@@ -72,7 +72,7 @@ func simulatePolicy(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	doc, err := c.readDocument(text(c.cmd, "file"))
+	doc, _, err := c.readDocument(text(c.cmd, "file"))
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -53,7 +54,7 @@ func applyPractices(ctx context.Context, c *call) error {
 	dry := yes(c.cmd, "dry-run")
 	bar := newProgress(c.cmd, "Applying policies")
 	defer bar.end()
-	docs, err := c.readDocuments(files)
+	docs, texts, err := c.readDocuments(files)
 	if err != nil {
 		return err
 	}
@@ -63,19 +64,18 @@ func applyPractices(ctx context.Context, c *call) error {
 		results, err = c.apply(ctx, docs, results, author, bar)
 	}
 	if err != nil {
-		return notApplied(inFiles(err, files, docs))
+		return notApplied(inFiles(err, files, texts, docs))
 	}
 	bar.end()
 	return c.printApplied(files, results, dry)
 }
 
 // readDocuments reads all files, or says all that is wrong with any of them.
-func (c *call) readDocuments(files []string) ([]policy.Document, error) {
-	var docs []policy.Document
+func (c *call) readDocuments(files []string) (docs []policy.Document, texts [][]byte, err error) {
 	var failures []error
 	of := make(map[policy.PracticeID]string)
 	for _, file := range files {
-		doc, err := c.readDocument(file)
+		doc, data, err := c.readDocument(file)
 		if before := of[doc.Practice]; err == nil && before != "" {
 			err = fmt.Errorf("%s: practice: %s is another document of practice %s: leave one of them out", file, before, doc.Practice)
 		}
@@ -84,17 +84,15 @@ func (c *call) readDocuments(files []string) ([]policy.Document, error) {
 			failures = append(failures, err)
 			continue
 		}
-		docs = append(docs, doc)
+		docs, texts = append(docs, doc), append(texts, data)
 	}
 	if len(failures) > 0 {
-		return nil, notApplied(errors.Join(failures...))
+		return nil, nil, notApplied(errors.Join(failures...))
 	}
-	return docs, nil
+	return docs, texts, nil
 }
 
-func (c *call) readDocument(file string) (policy.Document, error) {
-	var data []byte
-	var err error
+func (c *call) readDocument(file string) (doc policy.Document, data []byte, err error) {
 	if file == "-" {
 		file = "standard input"
 		data, err = readAll(c.cmd.InOrStdin(), file, maxDocument)
@@ -106,9 +104,10 @@ func (c *call) readDocument(file string) (policy.Document, error) {
 		if errors.As(err, &path) {
 			err = fmt.Errorf("%s: %w", path.Path, path.Err)
 		}
-		return policy.Document{}, err
+		return policy.Document{}, nil, err
 	}
-	return config.LoadDocument(file, data, c.platform)
+	doc, err = config.LoadDocument(file, data, c.platform)
+	return doc, data, err
 }
 
 // notApplied is the one sentence for a policy that is refused.
@@ -119,11 +118,18 @@ func notApplied(err error) error {
 	return refuse("nothing was applied, the policy in force stays: %w", err)
 }
 
-// inFiles says in which file a practice is that was refused for what stands in others.
-func inFiles(err error, files []string, docs []policy.Document) error {
+// inFiles says in which file and line a practice is that was refused for what stands in others.
+func inFiles(err error, files []string, texts [][]byte, docs []policy.Document) error {
 	what := err.Error()
 	for i, doc := range docs {
-		what = strings.ReplaceAll(what, fmt.Sprintf("practice %q:", string(doc.Practice)), files[i]+":")
+		named := regexp.MustCompile(`practice "` + regexp.QuoteMeta(string(doc.Practice)) + `": ([a-z_]+(?:\[[0-9]+\])?: )?`)
+		what = named.ReplaceAllStringFunc(what, func(found string) string {
+			field := named.FindStringSubmatch(found)[1]
+			if line := config.Line(files[i], texts[i], strings.TrimSuffix(field, ": ")); field != "" && line > 0 {
+				return fmt.Sprintf("%s:%d: %s", files[i], line, field)
+			}
+			return files[i] + ": " + field
+		})
 	}
 	return errors.New(what)
 }

@@ -36,7 +36,7 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 		"a bad document":        {example(t, "harbour", "timezone: Australia/Sydney", "timezone: Australia/Sidney"), "timezone"},
 		"another's host":        {example(t, "harbour", "harbour.localhost", "acacia.localhost"), "acacia.localhost is a host of practice acacia"},
 		"the same practice":     {example(t, "acacia"), "is another document of practice acacia: leave one of them out"},
-		"a practice beside it ": {example(t, "banksia", "banksia.localhost", "harbour.localhost"), "harbour.localhost is a host of practice harbour"},
+		"a practice beside it ": {example(t, "banksia", "banksia.localhost", "harbour.localhost"), "banksia.yaml:5: hosts[0]: harbour.localhost is a host of practice harbour"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refuses(t, 1, c.want, "", "practice", "apply", "--state", state, "-f", good, "-f", c.bad)

@@ -14,6 +14,8 @@ func TestWrongUsageExitsWith2AndNamesTheMistake(t *testing.T) {
 		want string
 	}{
 		"no such command":       {[]string{"practise", "list"}, `there is no command "practise" (did you mean practice?)`},
+		"help of no command":    {[]string{"help", "practise"}, `there is no command "practise" (did you mean practice?)`},
+		"no number":             {in("audit", "tail", "-p", "harbour", "-n", "x"), "invalid argument \"x\" for \"-n, --lines\" flag\nSee:"},
 		"flag before command":   {[]string{"--state", "x", "practice"}, `a command comes first, not "--state"`},
 		"no subcommand":         {[]string{"practice"}, "gateway practice needs a subcommand: apply, export, list, remove, resume, show, suspend"},
 		"no such subcommand":    {in("session", "revok"), `has no subcommand`},
@@ -65,9 +67,26 @@ func TestHelpShowsTheGatewaysCommandsBeforeCaddys(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"practice", "--help"}, {"help", "user", "add"}, {"version"}} {
-		if out := do(t, "", args...); out == "" {
-			t.Errorf("gateway %v prints nothing", args)
+		if out := do(t, "", args...); out == "" || strings.Contains(out, "caddyserver.com") {
+			t.Errorf("gateway %v prints %q", args, out)
 		}
+	}
+}
+
+// A file's name and its text are somebody else's (THREATS A3).
+func TestErrorsCommandNoTerminal(t *testing.T) {
+	state := newState(t)
+	for name, file := range map[string]string{
+		"a file's name":  "\x1b]0;x\x07.yaml",
+		"a field's name": write(t, "field.yaml", "\"\\e]0;x\\a\\r\\u202e\": 1\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := []string{"practice", "apply", "--state", state, "-f", file}
+			refuses(t, 1, `\x1b]0;x\a`, "", args...)
+			if said := run(t, "", args...).err; strings.ContainsAny(said, "\x1b\a\r\u202e") {
+				t.Errorf("says %q", said)
+			}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"charm.land/lipgloss/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"clinicgate/gateway/vault"
@@ -167,4 +168,23 @@ func TestLastAdminStaysUnlessItIsSpelledOut(t *testing.T) {
 	}
 	refuses(t, 1, "last active practice_admin", "", "user", "roles", "admin@harbour.test", "--role", "clinician", "--state", state, "-p", "harbour")
 	do(t, "", append(disable, "--even-last-admin")...)
+}
+
+// Names of every script line up, whatever the width of their characters.
+func TestTablesLineUpForEveryScript(t *testing.T) {
+	state := newState(t)
+	do(t, "correct horse battery staple 91\n", "user", "add", "--state", state, "-p", "harbour", "--email", "z@harbour.test", "--name", "\u65e5\u672c \u592a\u90ce",
+		"--role", "clinician", "--password-file", "-")
+	out := do(t, "", "user", "list", "--state", state, "-p", "harbour")
+	lines := strings.Split(out, "\n")
+	column := strings.Index(lines[0], "ROLES")
+	for _, line := range lines {
+		before, _, found := strings.Cut(line, "clinician")
+		if found && strings.Contains(line, "\u65e5\u672c") && lipgloss.Width(before) != column {
+			t.Errorf("the roles begin in column %d, want %d:\n%s", lipgloss.Width(before), column, out)
+		}
+	}
+	if !strings.Contains(out, "\u65e5\u672c \u592a\u90ce") {
+		t.Errorf("the name is missing:\n%s", out)
+	}
 }
