@@ -1,6 +1,7 @@
 package tls_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +11,7 @@ import (
 )
 
 // TestShippedCaddyfileIsValid as it stands in config/, on a machine that is not set up
-// yet and on one that is. Validating leaves no trace and starts nothing.
+// yet. Validating leaves no trace and starts nothing.
 func TestShippedCaddyfileIsValid(t *testing.T) {
 	out, stderr, code := harness.Run(t, "", "validate", "--config", filepath.Join(harness.Root(), "config", "Caddyfile"))
 	if code != 0 || !strings.Contains(out+stderr, "Valid configuration") {
@@ -24,26 +25,37 @@ func TestShippedCaddyfileIsValid(t *testing.T) {
 			t.Errorf("%s was made", folder)
 		}
 	}
+}
+
+// TestValidatingTouchesNoState: neither a state that is shut nor one that a gateway is
+// serving from, whoever validates. A new program that looks at the config before an
+// upgrade does not bring the databases to its schema.
+func TestValidatingTouchesNoState(t *testing.T) {
 	i := prepare(t, onDemand, onDemand) // the shipped issuer, ACME
 	i.practice(t, north, "127.0.0.1:1")
 	before := listing(t, i.dir)
-	out, stderr, code = harness.Run(t, "", "validate", "--config", i.path("etc/Caddyfile"))
-	if code != 0 || !strings.Contains(out+stderr, "Valid configuration") || strings.Contains(stderr, "not set up") {
-		t.Errorf("set up: exit %d: %s%s", code, out, stderr)
-	}
-	if after := listing(t, i.dir); after != before {
-		t.Errorf("validating changed the files from\n%sto\n%s", before, after)
+	for _, args := range [][]string{{"validate"}, {"adapt", "--validate"}} {
+		out, stderr, code := harness.Run(t, "", append(args, "--config", i.path("etc/Caddyfile"))...)
+		if code != 0 || strings.Contains(stderr, "not set up") || strings.Contains(stderr, "not ready") {
+			t.Errorf("%v: exit %d: %s%s", args, code, out, stderr)
+		}
+		if after := listing(t, i.dir); after != before {
+			t.Errorf("%v changed the files from\n%sto\n%s", args, before, after)
+		}
 	}
 }
 
-// listing is the names of all files below a folder, but for what SQLite keeps beside
-// an open database.
+// listing is all files below a folder, with their size and when they were changed.
 func listing(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
-	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-		if !strings.HasSuffix(path, "-wal") && !strings.HasSuffix(path, "-shm") {
-			all.WriteString(path + "\n")
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			fmt.Fprintln(&all, path, info.Mode(), info.Size(), info.ModTime().UnixNano())
 		}
 		return err
 	})
