@@ -4,27 +4,27 @@ package directive
 
 import (
 	"encoding/json"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
+const name = "practice_gateway"
+
 func init() {
-	httpcaddyfile.RegisterDirective("practice_gateway", parseGateway)
+	httpcaddyfile.RegisterDirective(name, parseGateway)
 	// First of all directives: what stands beside it in a site never sees a request.
-	httpcaddyfile.RegisterDirectiveOrder("practice_gateway", httpcaddyfile.Before, "tracing")
+	httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "tracing")
 }
 
 // parseGateway reads
 //
 //	practice_gateway {
 //		dial_timeout     3s     # connecting to a backend
-//		response_timeout 30s    # until a backend's response headers
+//		response_timeout 60s    # until a backend's response headers
 //		backend_tls {           # speak TLS to backends
 //			ca          FILE…   # trusted roots; empty: the system's
 //			server_name NAME    # expected name; empty: the upstream's host
@@ -32,20 +32,19 @@ func init() {
 //		}
 //	}
 //
-// and expands it into the whole chain in the one right order, and the error pages.
+// and expands it into the whole chain in the one right order, and the error pages. The
+// values shown are the defaults; without backend_tls backends are spoken to in plain.
 func parseGateway(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next() // the directive's name
-	if h.NextArg() {
-		return nil, h.Errf("practice_gateway takes the whole site: remove the argument %q and put options into a block", h.Val())
+	if err := wholeSite(h); err != nil {
+		return nil, err
 	}
-	transport := reverseproxy.HTTPTransport{
-		DialTimeout:           caddy.Duration(3 * time.Second),
-		ResponseHeaderTimeout: caddy.Duration(60 * time.Second),
+	transport, err := parseTransport(h.Dispenser)
+	if err != nil {
+		return nil, err
 	}
-	for h.NextBlock(0) {
-		if err := parseOption(h.Dispenser, &transport); err != nil {
-			return nil, err
-		}
+	if err := globalOptions(h); err != nil {
+		return nil, err
 	}
 	httpsPort, _ := h.Option("https_port").(int)
 	return []httpcaddyfile.ConfigValue{
@@ -56,50 +55,37 @@ func parseGateway(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}, nil
 }
 
-// parseOption reads one line of the block.
-func parseOption(d *caddyfile.Dispenser, t *reverseproxy.HTTPTransport) error {
-	switch d.Val() {
-	case "dial_timeout":
-		return parseDuration(d, &t.DialTimeout)
-	case "response_timeout":
-		return parseDuration(d, &t.ResponseHeaderTimeout)
-	case "backend_tls":
-		return parseBackendTLS(d, t)
+// wholeSite refuses a gateway for a part of a site: beside it would be a way in that no
+// policy knows. Caddy keeps one state for the directives of sites and copies it for
+// those inside handle, route, a named route and the like.
+func wholeSite(h httpcaddyfile.Helper) error {
+	if h.NextArg() {
+		return h.Errf("%s takes the whole site: remove the argument %q and put options into a block", name, h.Val())
 	}
-	return d.Errf("unknown option %q: practice_gateway has dial_timeout, response_timeout and backend_tls", d.Val())
-}
-
-func parseDuration(d *caddyfile.Dispenser, into *caddy.Duration) error {
-	name := d.Val()
-	var text string
-	if !d.AllArgs(&text) {
-		return d.Errf("%s takes one duration such as 5s", name)
+	here := new(byte)
+	h.State[name] = here
+	if h.BlockState[name] != here {
+		return h.Errf("%s takes the whole site: move it out of the block that it stands in (handle, route …); "+
+			"which paths are public is said by a practice's policy", name)
 	}
-	value, err := caddy.ParseDuration(text)
-	if err != nil || value <= 0 {
-		return d.Errf("%s: %q is not a duration above zero, such as 5s or 1m", name, text)
-	}
-	*into = caddy.Duration(value)
 	return nil
 }
 
-func parseBackendTLS(d *caddyfile.Dispenser, t *reverseproxy.HTTPTransport) error {
-	if d.NextArg() {
-		return d.Errf("backend_tls takes a block, not %q", d.Val())
+// globalOptions refuses what would make the gateway useless or go round it.
+func globalOptions(h httpcaddyfile.Helper) error {
+	if order, set := h.Option("order").([]string); set && (len(order) == 0 || order[0] != name) {
+		return h.Errf("%s must be the first of all directives: remove `order … first` or `order … before %s` from the global options", name, name)
 	}
-	t.TLS = new(reverseproxy.TLSConfig)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		switch option, args := d.Val(), d.RemainingArgs(); {
-		case option == "ca" && len(args) > 0:
-			pool := map[string]any{"provider": "file", "pem_files": args}
-			t.TLS.CARaw = caddyconfig.JSON(pool, nil)
-		case option == "server_name" && len(args) == 1:
-			t.TLS.ServerName = args[0]
-		case option == "client_cert" && len(args) == 2:
-			t.TLS.ClientCertificateFile, t.TLS.ClientCertificateKeyFile = args[0], args[1]
-		default:
-			return d.Errf("backend_tls: %q does not stand here like that: it has `ca FILE…`, `server_name NAME` and `client_cert CERT KEY`", option)
+	if onDemand, set := h.Option("on_demand_tls").(*caddytls.OnDemandConfig); set && onDemand != nil {
+		var permission struct {
+			Module string `json:"module"`
 		}
+		if err := json.Unmarshal(onDemand.PermissionRaw, &permission); err != nil || permission.Module != "practice" {
+			return h.Errf("%s: certificates are for practices' hosts alone: write `permission practice` into on_demand_tls of the global options", name)
+		}
+	}
+	if h.Option("clinicgate") == nil {
+		return h.Errf("%s: clinicgate is missing among the global options: write `clinicgate {` `state DIR` `}` there", name)
 	}
 	return nil
 }

@@ -27,17 +27,20 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	}
 	var a app.App
 	fields := map[string]*string{"state": &a.State, "master_key": &a.MasterKey, "platform": &a.Platform}
-	for d.NextBlock(0) {
-		name := d.Val()
-		field, known := fields[name]
+	for seen := (options{}); d.NextBlock(0); {
+		if err := seen.once(d); err != nil {
+			return nil, err
+		}
+		option := d.Val()
+		field, known := fields[option]
 		if !known {
-			return nil, d.Errf("unknown option %q: clinicgate has state, master_key and platform", name)
+			return nil, d.Errf("unknown option %q: clinicgate has state, master_key and platform", option)
 		}
-		if *field != "" {
-			return nil, d.Errf("%s stands twice", name)
+		if !d.AllArgs(field) {
+			return nil, d.Errf("%s takes one path", option)
 		}
-		if !d.AllArgs(field) || *field == "" {
-			return nil, d.Errf("%s takes one path", name)
+		if err := literal(d, option, []string{*field}); err != nil {
+			return nil, err
 		}
 	}
 	if a.State == "" {
