@@ -1,5 +1,4 @@
-// Package certs decides for which names the gateway gets certificates and watches
-// over them.
+// Package certs decides for which names the gateway gets certificates.
 package certs
 
 import (

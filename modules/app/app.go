@@ -90,7 +90,8 @@ func (a *App) open(ctx caddy.Context, options core.Options) error {
 
 // Start refuses to run without a core. The core works since it was opened; what starts
 // is that it lives by this config: a config that is refused while it is provisioned
-// has changed nothing.
+// has changed nothing. And the collector takes the gateway's pace
+// (TestStartSetsTheCollectorsPace).
 func (a *App) Start() error {
 	if a.missing != nil {
 		return a.missing
@@ -116,10 +117,10 @@ func (a *App) rule() error {
 // ruleTimeout bounds reading the practices for a new platform document.
 const ruleTimeout = 30 * time.Second
 
-// Stop ends what Start began and hands the core to the config that is in force. After a reload that is the new
-// one, which has it already; when another app of this config could not start, it is
-// the one that keeps serving (TestBrokenConfigIsRefusedAndTheOldOneServes). The core
-// is given back by Cleanup.
+// Stop ends what Start began and hands the core to the config that is in force. After
+// a reload that is the new one, which has it already; when another app of this config
+// could not start, it is the one that keeps serving
+// (TestBrokenConfigIsRefusedAndTheOldOneServes). The core is given back by Cleanup.
 func (a *App) Stop() error {
 	a.collector.stop()
 	active, _ := caddy.ActiveContext().AppIfConfigured("clinicgate")

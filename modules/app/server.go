@@ -44,7 +44,8 @@ func secureServer(ctx caddy.Context) error {
 
 // checkOnDemand refuses certificates on demand for whoever asks. Caddy refuses them
 // itself when they would be ordered from a public authority; from the internal one
-// strangers could still fill the disk.
+// strangers could still fill the disk. That the permission is ours is for
+// modules/directive to see: a JSON config may have another.
 func checkOnDemand(ctx caddy.Context) error {
 	value, err := ctx.AppIfConfigured("tls")
 	app, ok := value.(*caddytls.TLS)
@@ -78,7 +79,7 @@ func checkPolicies(server *caddyhttp.Server, where string) error {
 	return nil
 }
 
-// isAEAD reports the names of suites that RFC 7525 section 4.2 recommends. A name that
+// isAEAD reports the names of suites that RFC 9325 section 4.2 recommends. A name that
 // Go does not know is none.
 func isAEAD(name string) bool {
 	for _, suite := range tls.CipherSuites() {

@@ -52,5 +52,5 @@ func isHostName(name string) bool {
 	return true
 }
 
-// lower folds ASCII letters and allocates only when there is one to fold.
+// lower allocates only when there is a letter to fold.
 func lower(s string) string { return strings.ToLower(s) }

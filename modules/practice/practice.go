@@ -44,7 +44,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 }
 
 // ServeHTTP identifies, refuses or cleans, in that order. Nothing of the request
-// is believed before the host is known. What a later handler failed with is answered
+// is believed before the host is known; only what the pages look like, the same for
+// all practices, is given to anybody. What a later handler failed with is answered
 // here as well: Caddy would write address and headers of the request into its log
 // (THREATS A5, TestNoLogTellsWhatWasAskedFor).
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
