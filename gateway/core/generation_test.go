@@ -37,7 +37,7 @@ func next(t *testing.T, c *core.Core) {
 func add(t *testing.T, c *core.Core, email string) {
 	t.Helper()
 	_, err := c.Accounts.Add(t.Context(), "harbour", account.NewPerson{
-		Email: email, Name: "Somebody", Roles: []string{"clinician"}, Password: vault.NewSecret("lantern oboe tundra gravel"),
+		Email: email, Name: email, Roles: []string{"clinician"}, Password: vault.NewSecret("lantern oboe tundra gravel"),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,38 +8,40 @@ import (
 )
 
 // Backup copies every database, each in one consistent state and one file, to a new folder of the same layout; the
-// gateway may go on serving. The registry comes last, so that it knows all that the practices' databases refer to. The
-// folder takes the place of a state folder when it is restored. The master key is not in it.
+// gateway may go on serving. The folder takes the place of a state folder when it is restored. The master key is not in
+// it.
+//
+// The registry is copied before the practices, for it holds the newest signed head of every practice's audit log: a
+// registry that is newer than a practice's file would say of the copy, as of a file that was put back, that records are
+// missing. The other way round nothing is amiss: a log that has gone on since continues from the head that the
+// registry knows. What else a practice's file needs of the registry, its key, never changes. A practice that is made
+// while the copy runs is not in it: its key may not be in the registry's copy, hence the list is taken first.
 func (s *Set) Backup(ctx context.Context, dir string, progress func(done, total int)) error {
-	if err := os.Mkdir(dir, dirMode); err != nil {
-		return unavailable("creating the backup's folder", err)
-	}
-	if err := os.Mkdir(filepath.Join(dir, "practices"), dirMode); err != nil {
-		return unavailable("creating the backup's folder", err)
+	for _, folder := range []string{dir, filepath.Join(dir, "practices")} {
+		if err := os.Mkdir(folder, dirMode); err != nil {
+			return unavailable("creating the backup's folder", err)
+		}
 	}
 	ids, err := s.engine.list(ctx)
 	if err != nil {
 		return err
 	}
-	total := len(ids) + 1
-	for i, id := range ids {
+	targets := []target{s.registry.store.target}
+	for _, id := range ids {
 		t, err := s.target(id)
 		if err != nil {
 			return err
 		}
-		err = s.engine.backup(ctx, t, dir)
-		if err != nil && !errors.Is(err, ErrMissing) { // removed since it was listed
+		targets = append(targets, t)
+	}
+	for i, t := range targets {
+		err := s.engine.backup(ctx, t, dir)
+		if err != nil && (t.practice == "" || !errors.Is(err, ErrMissing)) { // a practice may have been removed since
 			return outage("backing up the "+t.String(), err)
 		}
 		if progress != nil {
-			progress(i+1, total)
+			progress(i+1, len(targets))
 		}
-	}
-	if err := s.engine.backup(ctx, s.registry.store.target, dir); err != nil {
-		return outage("backing up the registry", err)
-	}
-	if progress != nil {
-		progress(total, total)
 	}
 	return nil
 }
