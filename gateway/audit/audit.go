@@ -44,6 +44,10 @@ type Options struct {
 	Queue  int           // events that may wait for one practice's writer before Append blocks; default 1024
 	Window time.Duration // for which repeats of a refusal are folded at first; default 10 s
 	Poll   time.Duration // between two looks of Follow; default 500 ms
+
+	// Alarm is told what an operator must look at, in the form of slog.Logger.Error: no
+	// word in it comes from a client. It must not block. Default: nobody.
+	Alarm func(message string, args ...any)
 }
 
 // Bounds that are not worth an option.
@@ -54,6 +58,7 @@ const (
 	summariesPerJob = 32               // in one bundle
 	writeTimeout    = 15 * time.Second // for one transaction
 	keeperPeriod    = 400 * time.Millisecond
+	alarmPeriod     = time.Minute // between two alarms about the same outage
 )
 
 // ErrClosed is matched when the log was closed. It also matches database.ErrUnavailable:
@@ -107,6 +112,9 @@ func New(o Options) *Log {
 	}
 	if o.Poll <= 0 {
 		o.Poll = 500 * time.Millisecond
+	}
+	if o.Alarm == nil {
+		o.Alarm = func(string, ...any) {}
 	}
 	l := &Log{
 		db: o.DB, keys: o.Vault, clock: o.Now, opts: o,

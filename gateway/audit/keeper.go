@@ -63,7 +63,7 @@ func (l *Log) runKeeper() {
 		}
 		ctx, cancel := context.WithTimeout(l.ctx, writeTimeout)
 		if err := l.publish(ctx); err != nil {
-			l.stats.fail(l.now(), 0)
+			l.uncopied(err)
 		}
 		cancel()
 		l.release(l.folds.due(l.now()))
@@ -71,6 +71,18 @@ func (l *Log) runKeeper() {
 		if l.keeperDone() {
 			return
 		}
+	}
+}
+
+// uncopied raises the alarm: records go on being written, but as long as the registry
+// has no copy of their heads, an older copy of a practice's file would pass.
+func (l *Log) uncopied(err error) {
+	now := l.now()
+	l.stats.fail(now, 0)
+	l.stats.uncopied.Add(1)
+	last := l.stats.alarmed.Load()
+	if now.Sub(time.UnixMicro(last)) >= alarmPeriod && l.stats.alarmed.CompareAndSwap(last, now.UnixMicro()) {
+		l.opts.Alarm("audit heads could not be copied to the registry", "reason", err)
 	}
 }
 

@@ -13,6 +13,7 @@ type Stats struct {
 	Folded    int64            // refusals counted into another record
 	Dropped   int64            // refusals lost: queue full or database unavailable
 	Failed    int64            // events whose transaction failed; their callers were told
+	Uncopied  int64            // times that heads could not be copied to the registry
 	Damaged   int64            // damages found while writing; any is an alarm
 	Waiting   int64            // refusals in the queues now
 	Platform  map[string]int64 // refusals without a practice, by action
@@ -26,6 +27,7 @@ func (l *Log) Stats() Stats {
 		Folded:   l.stats.folded.Load(),
 		Dropped:  l.stats.dropped.Load(),
 		Failed:   l.stats.failed.Load(),
+		Uncopied: l.stats.uncopied.Load(),
 		Damaged:  l.stats.damaged.Load(),
 		Waiting:  l.folds.waiting.Load(),
 	}
@@ -39,8 +41,9 @@ func (l *Log) Stats() Stats {
 }
 
 type counters struct {
-	appended, folded, dropped, failed, damaged atomic.Int64
-	lastError                                  atomic.Int64 // unix microseconds
+	appended, folded, dropped, failed, uncopied, damaged atomic.Int64
+
+	lastError, alarmed atomic.Int64 // unix microseconds
 
 	mu       sync.Mutex
 	platform map[string]int64

@@ -282,6 +282,9 @@ func (l *Log) attempt(ctx context.Context, id policy.PracticeID, generation int6
 func (l *Log) committed(s *turn, head point, n int) {
 	l.stats.appended.Add(int64(n))
 	l.stats.damaged.Add(int64(len(s.damaged)))
+	for _, reason := range s.damaged {
+		l.opts.Alarm("an audit log is damaged: run gateway audit verify", "practice", s.id, "reason", reason)
+	}
 	l.remember(s, func(m *memory) {
 		if head.seq > m.head.seq {
 			m.head = head

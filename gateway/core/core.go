@@ -110,7 +110,9 @@ func open(ctx context.Context, o Options) (_ *Core, err error) {
 
 // openPeople wires what works on a practice's own database.
 func (c *Core) openPeople() {
-	c.Audit = audit.New(audit.Options{DB: c.DB, Vault: c.Vault, Now: c.Now})
+	c.Audit = audit.New(audit.Options{
+		DB: c.DB, Vault: c.Vault, Now: c.Now, Alarm: func(message string, args ...any) { c.Log().Error(message, args...) },
+	})
 	c.Limits = limit.New(limit.Options{Now: c.Now})
 	c.Accounts = account.New(account.Options{
 		DB: c.DB, Vault: c.Vault, Now: c.Now, Changed: c.personChanged, PracticeName: c.practiceName,

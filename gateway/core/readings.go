@@ -30,12 +30,16 @@ func readings(c *Core) []prometheus.Collector {
 		func() int64 { return c.Sessions.Stats().Unavailable })
 	counter("session_mismatches_total", "Session records that named another practice or session. Alarm above 0.",
 		func() int64 { return c.Sessions.Stats().Mismatches })
+	counter("session_unannounced_total", "Ends of sessions that other processes could not be told of at once. Alarm when it grows.",
+		func() int64 { return c.Sessions.Stats().Unpublished })
 	counter("audit_events_total", "Audit events written.",
 		func() int64 { return c.Audit.Stats().Appended })
 	counter("audit_failures_total", "Audit events that could not be written. Alarm when it grows.",
 		func() int64 { return c.Audit.Stats().Failed })
 	counter("audit_dropped_total", "Refusals that were not written for lack of room. Alarm when it grows.",
 		func() int64 { return c.Audit.Stats().Dropped })
+	counter("audit_uncopied_total", "Times that heads of audit logs could not be copied to the registry. Alarm when it grows.",
+		func() int64 { return c.Audit.Stats().Uncopied })
 	counter("audit_damaged_total", "Times an audit log was found damaged. Alarm above 0.",
 		func() int64 { return c.Audit.Stats().Damaged })
 	return all
