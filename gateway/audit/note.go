@@ -42,12 +42,6 @@ func (l *Log) Note(id policy.PracticeID, e Event) {
 	}
 }
 
-// NotePlatform counts a refusal that belongs to no practice (an unknown host, a request
-// too broken to have one). It is counted by action for the metrics and stored nowhere: the
-// registry holds no personal data, and a client's address with what it asked for is that;
-// and there is no end to what scanners ask for.
-func (l *Log) NotePlatform(e Event) { l.stats.platformRefusal(e.Action) }
-
 // Dropped is the number of refusals that could not be recorded.
 func (l *Log) Dropped() int64 { return l.stats.dropped.Load() }
 

