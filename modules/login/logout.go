@@ -27,7 +27,8 @@ func (h *Handler) showLogout(v *visit) error {
 }
 
 // logout is POST /.gate/logout: the session ends on the server (THREATS C4), open
-// streams with it, and only then the cookie goes.
+// streams with it, and only then the cookie goes. It also ends a sign-in that was only
+// begun: the "Not you?" of the pages that ask for a code (TestNotYouEndsTheSignIn).
 func (h *Handler) logout(v *visit) error {
 	live, err := v.session()
 	if err != nil {
@@ -54,5 +55,8 @@ func (h *Handler) logout(v *visit) error {
 	// What the person saw is not to be seen with the back button either, which asks
 	// nobody (W3C Clear Site Data; TestSignOutEmptiesTheCache).
 	v.w.Header().Set("Clear-Site-Data", `"cache"`)
+	if live == nil && v.x.Cookies.Flow != "" {
+		return v.redirect("/.gate/login") // nobody had signed in
+	}
 	return v.redirect("/.gate/login?signed_out=1")
 }

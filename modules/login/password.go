@@ -30,8 +30,8 @@ func (h *Handler) showSignIn(v *visit) error {
 			Base: answer.Base(v.x), Email: live.Person().Email, Proof: page.ProofPassword, Return: v.returnPath().String(),
 		})
 	case live != nil && v.policy().Baseline(live.Subject(), v.request()).Allowed():
-		// Whoever began to sign in over this session has given up ("Not you? Start
-		// again"): else the session's owner would be asked for the other's code.
+		// Whoever began to sign in over this session has given up: else the session's
+		// owner would be asked for the other's code.
 		if v.x.Cookies.Flow != "" {
 			dropCookie(v.w, practice.FlowCookie)
 		}

@@ -68,6 +68,22 @@ test('wrong details say so in one sentence, keep the address and put the focus o
   assert.match(await page.title(), /^Error: /)
 })
 
+test('at a shared workstation "Not you?" leads to an empty form and leaves nothing behind', async () => {
+  const page = await demo.page({ javaScriptEnabled: false })
+  const { url } = demo.practice('harbour')
+  const who = demo.account('harbour', 'reviewer')
+  await signIn(page, url, { ...who, totp_secret: '' }, '/patients/7')
+  await page.waitForURL('**/.gate/login/totp')
+  assert.match(await page.title(), /Harbour Family Practice/)
+  assert.match(await page.locator('main').innerText(), new RegExp(who.email), 'whose code is asked for is not said')
+  await page.getByRole('button', { name: 'Not you?' }).click()
+  await page.waitForURL(url + '/.gate/login')
+  assert.equal(await page.getByLabel('Email').inputValue(), '')
+  assert.deepEqual((await page.context().cookies()).map(c => c.name), [])
+  await page.goto(url + '/.gate/login/totp')
+  assert.match(page.url(), /\/\.gate\/login\?/, 'the sign-in that was begun goes on')
+})
+
 test('the keyboard alone is enough', async () => {
   const page = await demo.page()
   const { url } = demo.practice('acacia')

@@ -283,6 +283,23 @@ func TestAbandonedSignInOverASession(t *testing.T) {
 	}
 }
 
+// "Not you? Start again" at a shared workstation: nothing of the sign-in that was begun
+// is left, in the browser or on the server, and nobody is told that they signed out.
+func TestNotYouEndsTheSignIn(t *testing.T) {
+	t.Parallel()
+	p := gate.Practice("harbour")
+	who := probe.Add(t, gate, "harbour", "not-you", "clinician", true)
+	flow := halfway(t, gate, "harbour", "", who)
+	res := probe.Send(t, probe.Client(t, gate, ""), probe.Form(p, "/.gate/logout", nil, flow))
+	if gone, set := probe.Cookie(res, probe.Flow); where(res) != "/.gate/login" || !set || gone != "" {
+		t.Errorf("not you: %s to %q, cookie left: %q", res.Status, where(res), gone)
+	}
+	res = code(t, gate, "harbour", "", gate.Browser(t, "h1").Code(who.TOTPSecret), flow)
+	if session, _ := probe.Cookie(res, probe.Session); session != "" || where(res) != "/.gate/login?expired=1" {
+		t.Errorf("a copy of the cookie, and the right code: %s to %q", res.Status, where(res))
+	}
+}
+
 // What happens between password and code counts when the code comes.
 func TestChangesBetweenPasswordAndCode(t *testing.T) {
 	t.Parallel()

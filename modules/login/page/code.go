@@ -6,7 +6,8 @@ import (
 )
 
 // SecondFactor asks for the code of an enrolled authenticator app, after a right password. It posts code and
-// rd to /.gate/login/totp.
+// rd to /.gate/login/totp; "Not you?" posts to /.gate/logout, so that the sign-in that was begun ends on the
+// server and the next person at a shared computer finds nothing of it.
 type SecondFactor struct {
 	Base
 	// Email is who is signing in: on a shared computer people must see whose code is asked for.
@@ -26,16 +27,16 @@ type codeField struct {
 }
 
 type code struct {
-	Action, Restart string
-	Summary         *summary
-	Email, Return   string
-	Field           codeField
+	Action, Logout string
+	Summary        *summary
+	Email, Return  string
+	Field          codeField
 }
 
 func (p SecondFactor) frame() frame {
 	s := p.Problem.summary(p.RetryAfter).within(fieldCode)
 	return newFrame(p.Base, "code", "Type your code", layoutSplit, code{
-		Action: pathTOTP, Restart: pathLogin, Summary: s,
+		Action: pathTOTP, Logout: pathLogout, Summary: s,
 		Email: clip(p.Email, maxShown), Return: localPath(p.Return),
 		Field: codeField{Label: "6-digit code", Error: s.at(fieldCode), Focus: s == nil},
 	}).failed(p.Base, s != nil, p.Problem.support())

@@ -33,7 +33,7 @@ type Enrol struct {
 }
 
 type enrol struct {
-	Action, Restart, Account string
+	Action, Logout, Account  string
 	Summary                  *summary
 	Practice, Email          string
 	Key                      []string
@@ -47,7 +47,7 @@ type enrol struct {
 func (p Enrol) frame() frame {
 	s := p.Problem.summary(p.RetryAfter).within(fieldCode)
 	m := enrol{
-		Action: pathEnrol, Restart: pathLogin, Account: pathAccount, Summary: s,
+		Action: pathEnrol, Logout: pathLogout, Account: pathAccount, Summary: s,
 		Practice: clip(p.Practice, maxPractice), Email: clip(p.Email, maxShown),
 		Key: groups(base32Only(p.Secret)), QR: newQR(p.URI), Open: otpauth(p.URI), Replacing: p.Replacing,
 		// No focus in the field at the start: it would scroll the steps out of sight.
