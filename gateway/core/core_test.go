@@ -116,6 +116,12 @@ func TestRunsUntilClosed(t *testing.T) {
 	}
 }
 
+// watcher is an exchange that every policy allows.
+type watcher struct{ cut func() }
+
+func (watcher) Allowed() bool { return true }
+func (w watcher) Cut()        { w.cut() }
+
 // TestSuspendedAndRemovedPracticesLoseTheirStreams (THREATS T5, Z3), and nobody else's are cut.
 func TestSuspendedAndRemovedPracticesLoseTheirStreams(t *testing.T) {
 	for name, end := range map[string]func(*core.Core) error{
@@ -134,7 +140,7 @@ func TestSuspendedAndRemovedPracticesLoseTheirStreams(t *testing.T) {
 			apply(t, c, "harbour", "acacia")
 			cut := map[policy.PracticeID]bool{}
 			for _, id := range []policy.PracticeID{"harbour", "acacia"} {
-				c.Streams.Register(session.AnonymousStream(id), func() { cut[id] = true })
+				c.Streams.Open(new(session.Stream), session.AnonymousStream(id), watcher{func() { cut[id] = true }})
 			}
 			if err := end(c); err != nil {
 				t.Fatal(err)

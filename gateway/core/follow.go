@@ -16,7 +16,7 @@ import (
 // Sessions subscribe by themselves.
 func (c *Core) follow() {
 	c.Feed.Subscribe(c.Directory.Follow)
-	c.Directory.OnChange(c.cutUnserved)
+	c.Directory.OnChange(c.reviewStreams)
 	c.Directory.OnRetire(c.Audit.Forget) // THREATS T5
 	c.Feed.Subscribe(func(change bus.Change) {
 		// What was opened with somebody's former roles and factors is opened anew with
@@ -40,12 +40,17 @@ func (c *Core) follow() {
 
 const followTimeout = 10 * time.Second
 
-// cutUnserved cuts the open streams of a practice that is not served any more, from
-// wherever the directory learned of it (THREATS Z3).
-func (c *Core) cutUnserved(id policy.PracticeID) {
+// reviewStreams ends the open streams that a practice's new policy would not let begin,
+// and all of a practice that is not served any more, from wherever the directory
+// learned of it (THREATS Z3). The others go on: a change of one line, or of the
+// platform's document, which is a change for every practice, must not make the screens
+// of all clinics connect again in the same second.
+func (c *Core) reviewStreams(id policy.PracticeID) {
 	if p := c.Directory.ByID(id); p == nil || p.Suspended || p.Broken != "" {
 		c.Streams.CutPractice(id)
+		return
 	}
+	c.Streams.Review(id)
 }
 
 // practiceName is what people call a practice.

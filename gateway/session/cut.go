@@ -11,7 +11,7 @@ func (s *Streams) CutSession(p policy.PracticeID, id ID) int {
 	if id == (ID{}) {
 		return 0
 	}
-	return s.cut(p, func(ps *practiceStreams) (out []*stream) {
+	return s.cut(p, func(ps *practiceStreams) (out []*Stream) {
 		return collect(out, ps.sessions[id])
 	})
 }
@@ -21,7 +21,7 @@ func (s *Streams) CutUser(p policy.PracticeID, user string) int {
 	if user == "" {
 		return 0
 	}
-	return s.cut(p, func(ps *practiceStreams) (out []*stream) {
+	return s.cut(p, func(ps *practiceStreams) (out []*Stream) {
 		for id := range ps.users[user] {
 			out = collect(out, ps.sessions[id])
 		}
@@ -32,9 +32,24 @@ func (s *Streams) CutUser(p policy.PracticeID, user string) int {
 // CutPractice cuts all streams of a practice: it was suspended. It ends no session;
 // a suspended practice is refused before any is looked at.
 func (s *Streams) CutPractice(p policy.PracticeID) int {
-	return s.cut(p, func(ps *practiceStreams) (out []*stream) {
+	return s.cut(p, func(ps *practiceStreams) (out []*Stream) {
 		for _, set := range ps.sessions {
 			out = collect(out, set)
+		}
+		return out
+	})
+}
+
+// Review asks of every open stream of a practice whether it would be allowed now, and
+// cuts those that would not: the practice's policy has changed.
+func (s *Streams) Review(p policy.PracticeID) int {
+	return s.cut(p, func(ps *practiceStreams) (out []*Stream) {
+		for _, set := range ps.sessions {
+			for st := range set {
+				if !st.holder.Allowed() {
+					out = append(out, st)
+				}
+			}
 		}
 		return out
 	})
@@ -50,12 +65,13 @@ func (s *Streams) CutOverdue() (n int) {
 	return n
 }
 
-func (s *Streams) overdue(sh *streamShard, now time.Time) (out []*stream) {
+func (s *Streams) overdue(sh *streamShard, now time.Time) (out []*Stream) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.next.IsZero() || now.Before(sh.next) {
 		return nil
 	}
+	sh.settle()
 	sh.next = time.Time{}
 	for _, ps := range sh.practices {
 		for _, set := range ps.sessions {
@@ -69,37 +85,38 @@ func (s *Streams) overdue(sh *streamShard, now time.Time) (out []*stream) {
 		}
 	}
 	for _, st := range out {
-		s.take(sh, st)
+		sh.take(st)
 	}
 	return out
 }
 
 // cut takes what choose names out of the registry, and then, outside the lock,
 // ends it.
-func (s *Streams) cut(p policy.PracticeID, choose func(*practiceStreams) []*stream) int {
+func (s *Streams) cut(p policy.PracticeID, choose func(*practiceStreams) []*Stream) int {
 	sh := s.shard(p)
 	sh.mu.Lock()
-	var chosen []*stream
+	sh.settle()
+	var chosen []*Stream
 	if ps := sh.practices[p]; ps != nil {
 		chosen = choose(ps)
 		for _, st := range chosen {
-			s.take(sh, st)
+			sh.take(st)
 		}
 	}
 	sh.mu.Unlock()
 	return end(chosen)
 }
 
-func collect(out []*stream, set map[*stream]struct{}) []*stream {
+func collect(out []*Stream, set map[*Stream]struct{}) []*Stream {
 	for st := range set {
 		out = append(out, st)
 	}
 	return out
 }
 
-func end(all []*stream) int {
+func end(all []*Stream) int {
 	for _, st := range all {
-		st.end()
+		st.holder.Cut()
 	}
 	return len(all)
 }
@@ -109,6 +126,7 @@ func (s *Streams) sessions(p policy.PracticeID) (ids []ID) {
 	sh := s.shard(p)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	sh.settle()
 	if ps := sh.practices[p]; ps != nil {
 		for id := range ps.sessions {
 			if id != (ID{}) { // anonymous streams have no session to ask about
@@ -124,6 +142,7 @@ func (s *Streams) sessionsOf(p policy.PracticeID, user string) (ids []ID) {
 	sh := s.shard(p)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	sh.settle()
 	if ps := sh.practices[p]; ps != nil {
 		for id := range ps.users[user] {
 			ids = append(ids, id)
@@ -137,6 +156,7 @@ func (s *Streams) practices() (out []policy.PracticeID) {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
+		sh.settle()
 		for p := range sh.practices {
 			out = append(out, p)
 		}

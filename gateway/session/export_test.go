@@ -112,3 +112,19 @@ func (m *Manager) EnterAt(found policy.PracticeID, p Practice, t Token, person P
 	c.mu.Unlock()
 	release(victim)
 }
+
+// Held is a stream's holder that a test makes of two functions.
+type Held struct {
+	May func() bool // nil: it may
+	End func()
+}
+
+func (h Held) Allowed() bool { return h.May == nil || h.May() }
+func (h Held) Cut()          { h.End() }
+
+// Register opens a stream of which only the end matters.
+func (s *Streams) Register(key StreamKey, cut func()) (done func()) {
+	st := new(Stream)
+	s.Open(st, key, Held{End: cut})
+	return func() { s.Close(st) }
+}

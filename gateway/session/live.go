@@ -29,6 +29,7 @@ const (
 	staleSession uint32 = 1 << iota // the feed said that the session changed: ask SQL
 	stalePerson                     // the feed said that the person changed: ask SQL
 	detached                        // no longer in the cache: no change finds it there
+	unattended                      // its last page asks again by itself
 )
 
 // state is what all tokens of one session share.
@@ -100,6 +101,13 @@ func (l *Live) ID() ID { return l.state.id }
 // does.
 func (l *Live) Ended() bool { return l.state.ended.Load() }
 
+// Lasts reports whether the session is within the limits of a practice, as far as this
+// node knows.
+func (l *Live) Lasts(p Practice, now time.Time) bool {
+	s, at := l.state, now.UnixMicro()
+	return !s.ended.Load() && at-s.created < p.Absolute.Microseconds() && at-s.lastSeen.Load() < p.Idle.Microseconds()
+}
+
 // Current reports whether this is the session's newest token, as far as this node
 // knows. Only the newest can be raised.
 func (l *Live) Current() bool { return l.diesAt.Load() == 0 }
@@ -135,6 +143,25 @@ func (l *Live) Touch(now time.Time) {
 	}
 	if s.dirty.CompareAndSwap(false, true) {
 		s.cell.addTouched(s, at-before)
+	}
+}
+
+// Unattended notes that the person was given a page which asks again by itself. What
+// is asked from now on need not be theirs.
+func (l *Live) Unattended() { l.set(unattended) }
+
+// Attend is Touch for a request, unless that may be one that a page makes by itself.
+func (l *Live) Attend(now time.Time) {
+	if !l.check(unattended) {
+		l.Touch(now)
+	}
+}
+
+// Answered notes that a request was answered with what was asked for.
+func (l *Live) Answered(now time.Time) {
+	if l.check(unattended) {
+		l.clear(unattended)
+		l.Touch(now)
 	}
 }
 

@@ -108,6 +108,9 @@ func failure(r *http.Request, x *exchange.Exchange, refusal *Refusal) page.Failu
 	}
 	view.Area = page.Area(x.Path)
 	if live := x.Live(); live != nil {
+		if view.Reload {
+			live.Unattended()
+		}
 		view.Email, view.Roles = live.Person().Email, live.Person().Roles
 	}
 	return view

@@ -63,6 +63,7 @@ var (
 	NoSuchWay    = &Refusal{status: http.StatusForbidden, kind: page.MethodNotOffered, reason: "method_not_offered", title: "This practice does not use this way to sign in."}
 	BadForm      = &Refusal{status: http.StatusBadRequest, kind: page.NotUnderstood, reason: "bad_form", title: "The form could not be read."}
 	SlowForm     = &Refusal{status: http.StatusRequestTimeout, kind: page.TooSlow, reason: "form_too_slow", title: "The form took too long to arrive.", quiet: true}
+	BrokenBody   = &Refusal{status: http.StatusBadRequest, kind: page.NotUnderstood, reason: "broken_body", title: "The request's body ended before its time or could not be read.", quiet: true}
 	HeaderTooBig = &Refusal{status: http.StatusRequestHeaderFieldsTooLarge, kind: page.HeadersTooLarge, reason: "headers_too_large", title: "The request headers are too large.", quiet: true}
 	NoBackend    = &Refusal{status: http.StatusBadGateway, kind: page.BackendDown, reason: "backend_unreachable", title: "The clinical system does not answer.", retryAfter: 5 * time.Second, quiet: true}
 	SlowBackend  = &Refusal{status: http.StatusGatewayTimeout, kind: page.BackendSlow, reason: "backend_timeout", title: "The clinical system does not answer in time.", retryAfter: 5 * time.Second, quiet: true}

@@ -15,6 +15,7 @@ func parseTransport(d *caddyfile.Dispenser) (reverseproxy.HTTPTransport, error) 
 	t := reverseproxy.HTTPTransport{
 		DialTimeout:           caddy.Duration(3 * time.Second),
 		ResponseHeaderTimeout: caddy.Duration(60 * time.Second),
+		MaxResponseHeaderSize: 256 << 10, // else 10 MiB a request, whoever makes the backend say so
 	}
 	seen := options{}
 	for d.NextBlock(0) {

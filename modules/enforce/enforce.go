@@ -56,11 +56,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if live != nil && h.origin.Check(r) != nil {
 		return h.answers.Refuse(w, r, answer.ForeignOrigin)
 	}
-	decision := h.decide(r, x, live)
+	decision := h.decide(w, r, x, live)
 	switch decision.Verdict() {
 	case policy.Allow:
 		if live != nil {
-			live.Touch(h.core.Now())
+			live.Attend(h.core.Now())
 		}
 		if decision.WouldStop() != "" {
 			h.answers.NoteReport(r, decision)
@@ -92,7 +92,7 @@ func (h *Handler) session(r *http.Request, x *exchange.Exchange) (*session.Live,
 }
 
 // decide asks the policy and binds the answer to exactly this request.
-func (h *Handler) decide(r *http.Request, x *exchange.Exchange, live *session.Live) policy.Decision {
+func (h *Handler) decide(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, live *session.Live) policy.Decision {
 	var subject *policy.Subject
 	if live != nil {
 		subject = live.Subject()
@@ -100,7 +100,7 @@ func (h *Handler) decide(r *http.Request, x *exchange.Exchange, live *session.Li
 	decision := x.Practice.Policy.Decide(subject, policy.Request{
 		Method: r.Method, Path: x.Path, Client: x.Client, Now: h.core.Now(),
 	})
-	x.Decide(r, live, decision)
+	x.Decide(w, r, live, decision)
 	return decision
 }
 

@@ -39,7 +39,8 @@ type Exchange struct {
 
 	live     *session.Live
 	decision policy.Decision
-	method   string // that was decided
+	method   string              // that was decided
+	client   http.ResponseWriter // to whom it is answered
 }
 
 // Cookies are the values of the gateway's own cookies, "" when absent.
@@ -67,8 +68,9 @@ func (x *Exchange) Live() *session.Live { return x.live }
 // Sessions are the limits that the practice's policy sets for its sessions.
 func (x *Exchange) Sessions() session.Practice { return core.SessionLimits(x.Practice) }
 
-// Decide records the decision about r's method and x.Path.
-func (x *Exchange) Decide(r *http.Request, live *session.Live, d policy.Decision) {
+// Decide records the decision about r's method and x.Path, and who is answered.
+func (x *Exchange) Decide(w http.ResponseWriter, r *http.Request, live *session.Live, d policy.Decision) {
+	x.client = w
 	x.live = live
 	x.decision = d
 	x.method = r.Method
@@ -84,6 +86,31 @@ func (x *Exchange) Passed(r *http.Request) (policy.Decision, bool) {
 		return policy.Decision{}, false
 	}
 	return x.decision, true
+}
+
+// StillAllowed reports whether the request would be allowed at the practice as it is
+// now, which may have been replaced since the decision or may be gone (nil).
+func (x *Exchange) StillAllowed(p *directory.Practice, now time.Time) bool {
+	if p == x.Practice {
+		return x.decision.Allowed()
+	}
+	if p == nil || p.Suspended || p.Broken != "" || p.ID != x.Practice.ID || p.Generation != x.Practice.Generation {
+		return false
+	}
+	var subject *policy.Subject
+	if x.live != nil {
+		if !x.live.Lasts(core.SessionLimits(p), now) {
+			return false
+		}
+		subject = x.live.Subject()
+	}
+	return p.Policy.Decide(subject, policy.Request{Method: x.method, Path: x.Path, Client: x.Client, Now: now}).Allowed()
+}
+
+// StopReading ends the reading of the request's body, also where it waits for its
+// sender. Call it only while the request is being served.
+func (x *Exchange) StopReading() {
+	_ = http.NewResponseController(x.client).SetReadDeadline(time.Unix(1, 0))
 }
 
 // sends reports whether u is written to the backend as a spelling of x.Path that

@@ -1,13 +1,10 @@
 package forward
 
 import (
-	"context"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
 
 	"clinicgate/modules/answer"
-	"clinicgate/modules/exchange"
 )
 
 // ours are headers that only the gateway may send to a browser: what it tells the
@@ -24,10 +21,11 @@ var ours = map[string]bool{
 
 // cleanAnswer removes what a backend may not say in the gateway's name: our
 // cookies, a weaker HSTS, wiping the browser's data, our own identity headers
-// reflected (THREATS H9, TestBackendPlantsGatewayState).
-func cleanAnswer(h http.Header) {
+// reflected under any name that the platform gave them (THREATS H9,
+// TestBackendPlantsGatewayState, TestBackendReflectsAliases).
+func cleanAnswer(h http.Header, aliases map[string]bool) {
 	for name := range h {
-		if ours[name] {
+		if ours[name] || aliases[name] {
 			delete(h, name)
 		}
 	}
@@ -55,27 +53,43 @@ func namesOwnCookie(setCookie string) bool {
 	return strings.Contains(name, "__host-gate") || strings.Contains(strings.ToLower(setCookie[:min(len(setCookie), 64)]), "__host-gate")
 }
 
-// receive cleans the answer and keeps hold of it when it may last.
-func (t *Transport) receive(res *http.Response, x *exchange.Exchange, hold *held) (*http.Response, error) {
-	if !isFinal(res.StatusCode) && !(res.StatusCode == http.StatusSwitchingProtocols && x.WebSocket) {
-		res.Body.Close()
-		hold.done()
-		t.log.Warn("backend answered with a status that is none, or switched protocols unasked",
-			"practice", x.Practice.ID, "request", x.ID, "status", res.StatusCode)
-		return t.answers.Response(hold.request, answer.NoBackend, "backend_status", ""), nil
+// receive cleans the answer and keeps hold of it until it has been passed on.
+func (t *Transport) receive(res *http.Response, h *held) (*http.Response, error) {
+	if refused := t.refused(res, h); refused != nil {
+		_ = res.Body.Close()
+		h.done()
+		return refused, nil
 	}
-	cleanAnswer(res.Header)
-	if x.Live() != nil {
+	cleanAnswer(res.Header, t.core.ReservedAliases())
+	if live := h.x.Live(); live != nil {
 		keepPrivate(res.Header)
-	}
-	if challenge, asked := stepUpChallenge(res); asked && x.Live() != nil {
-		res.Body.Close()
-		hold.done()
-		return t.answers.Response(hold.request, answer.StepUpNeeded, challenge.reason(), answer.StepUpURL(hold.request)), nil
+		live.Answered(t.core.Now())
 	}
 	res = withoutTrailers(res)
-	hold.body(res)
+	h.keep(res)
 	return res, nil
+}
+
+// refused is what the browser gets instead of an answer that may not pass, or nil.
+func (t *Transport) refused(res *http.Response, h *held) *http.Response {
+	if h.cut.Load() {
+		return t.refuseCut(h)
+	}
+	if !isFinal(res.StatusCode) && !(res.StatusCode == http.StatusSwitchingProtocols && h.x.WebSocket) {
+		t.log.Warn("backend answered with a status that is none, or switched protocols unasked",
+			"practice", h.x.Practice.ID, "request", h.x.ID, "status", res.StatusCode)
+		return t.answers.Response(h.request, answer.NoBackend, "backend_status", "")
+	}
+	challenge, asked := stepUpChallenge(res)
+	if !asked || h.x.Live() == nil {
+		return nil
+	}
+	refusal, address := challenge.refusal(h.x.Live().Subject(), t.core.Now())
+	where := ""
+	if address != nil {
+		where = address(h.request)
+	}
+	return t.answers.Response(h.request, refusal, challenge.reason(), where)
 }
 
 // isFinal reports the statuses that an answer may have (RFC 9110 section 15). Of
@@ -95,18 +109,4 @@ func withoutTrailers(res *http.Response) *http.Response {
 	*out = *res
 	out.Trailer = nil
 	return out
-}
-
-// finalOnly hides from net/http that reverse_proxy wants to hear of interim answers
-// (1xx). It would pass them on with whatever headers they have, before any of our
-// code sees them (THREATS H9), and without a bound on their number.
-type finalOnly struct{ context.Context }
-
-// Value is that of the request's context, but for the trace.
-func (c finalOnly) Value(key any) any {
-	value := c.Context.Value(key)
-	if _, isTrace := value.(*httptrace.ClientTrace); isTrace {
-		return nil
-	}
-	return value
 }

@@ -18,15 +18,20 @@ func TestBackendSpeaksOnlyForItself(t *testing.T) {
 		"Strict-Transport-Security": {"max-age=0"}, "Clear-Site-Data": {`"*"`}, "Alt-Svc": {"h3"}, "Secure-Session-Registration": {"x"}, "X-Gate-Assertion": {"x"},
 		"X-Practice-Id": {"x"}, "Proxy-Authenticate": {"x"}, "Content-Type": {"text/html"}, "X-Request-Id": {"own"}, "X-Frame-Options": {"DENY"},
 	}
-	forward.CleanAnswer(h)
+	forward.CleanAnswer(h, nil)
 	want := http.Header{
 		"Set-Cookie": {"view=a; Path=/", "b=2"}, "Content-Type": {"text/html"}, "X-Request-Id": {"own"}, "X-Frame-Options": {"DENY"},
 	}
 	if diff := cmp.Diff(want, h); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	h = http.Header{"Remote-User": {"x"}, "X-Forwarded-User": {"x"}}
+	forward.CleanAnswer(h, map[string]bool{"Remote-User": true})
+	if diff := cmp.Diff(http.Header{"X-Forwarded-User": {"x"}}, h); diff != "" {
+		t.Errorf("the platform's own name (-want +got):\n%s", diff)
+	}
 	h = http.Header{"Set-Cookie": {"__Host-gate=x"}}
-	forward.CleanAnswer(h)
+	forward.CleanAnswer(h, nil)
 	if len(h) != 0 {
 		t.Errorf("%v is left", h)
 	}
@@ -68,9 +73,12 @@ func TestBackendAsksForAStepUp(t *testing.T) {
 		"unquoted":            {401, []string{"Bearer error=insufficient_user_authentication, max_age=60"}, true, "aal2", 60},
 		"names in upper case": {401, []string{`Bearer ERROR="insufficient_user_authentication", MAX_AGE="60"`}, true, "aal2", 60},
 		"second line":         {401, []string{"Basic realm=x", "Bearer " + code}, true, "aal2", 0},
+		"any of a list":       {401, []string{"Bearer " + code + `, acr_values="aal2-pr loa9 aal2"`}, true, "aal2", 0},
+		"password again":      {401, []string{"Bearer " + code + `, acr_values="aal1", max_age="60"`}, true, "aal1", 60},
 		"level nobody knows":  {401, []string{"Bearer " + code + `, acr_values="loa9"`}, true, "aal2", 0},
 		"age no number":       {401, []string{"Bearer " + code + `, max_age="x"`}, true, "aal2", 0},
 		"negative age":        {401, []string{"Bearer " + code + `, max_age="-5"`}, true, "aal2", 0},
+		"no level by name":    {401, []string{"Bearer " + code + `, acr_values="none"`}, true, "aal2", 0},
 		"age beyond an int":   {401, []string{"Bearer " + code + `, max_age="99999999999999999999"`}, true, "aal2", 0},
 		"another error":       {401, []string{`Bearer error="invalid_token"`}, false, "none", 0},
 		"code in a text":      {401, []string{`Bearer error_description="insufficient_user_authentication"`}, false, "none", 0},
@@ -110,7 +118,7 @@ func FuzzCleanAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, cookie string) {
 		h := http.Header{"Set-Cookie": {cookie}}
-		forward.CleanAnswer(h)
+		forward.CleanAnswer(h, nil)
 		name, _, _ := strings.Cut(h.Get("Set-Cookie"), "=")
 		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(name)), "__host-gate") {
 			t.Errorf("%q was left", cookie)

@@ -4,7 +4,8 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"strings"
+	"net/http/httptrace"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,139 +13,166 @@ import (
 	"clinicgate/modules/exchange"
 )
 
-// longBody is the size from which a body counts as a stream that the end of its
-// session must cut. Anything smaller is through before a revocation could matter.
-const longBody = 256 << 10
-
-// gaveUp is an error that is a context.Canceled to errors.Is: the exchange ended
-// before its time, and the backend is not to blame.
-type gaveUp string
-
-const (
-	errCut    gaveUp = "session ended"
-	errBroken gaveUp = "the client broke its request"
-)
-
-func (e gaveUp) Error() string        { return string(e) }
-func (e gaveUp) Is(target error) bool { return target == context.Canceled }
-
-// held is one exchange with the backend that may outlive its session. Most are too
-// short, and what nobody is signed in for has no session to outlive.
+// held is one exchange with the backend, for as long as it lasts: whatever ends its
+// session, and a policy that would not let it begin now, ends the exchange at once,
+// while it waits for the answer as well as in the middle of a body (THREATS Z3). It is
+// one allocation, with all that belongs to it inside.
 type held struct {
 	t       *Transport
 	x       *exchange.Exchange
-	request *http.Request
-	release func() // takes the upload out of the registry
+	request *http.Request // what is sent
+	cancel  context.CancelFunc
+	stream  session.Stream
+	context finalOnly
+	upload  upload
+	answer  download
+	cut     atomic.Bool // by Cut
+	broken  atomic.Bool // the client broke its body
+	mu      sync.Mutex
+	over    bool // done was called; under mu
 }
 
-// holdUpload makes a long upload cancellable and registers it.
-func (t *Transport) holdUpload(req *http.Request, x *exchange.Exchange) *held {
-	req = req.WithContext(finalOnly{req.Context()})
+// hold makes of reverse_proxy's request the one that is sent: the only copy there is.
+func (t *Transport) hold(req *http.Request, x *exchange.Exchange) *held {
+	h := &held{t: t, x: x}
+	h.context = finalOnly{req.Context()}
+	ctx, cancel := context.WithCancel(&h.context)
+	h.cancel, h.request = cancel, req.WithContext(ctx)
+	h.request.Trailer = nil // a trailer is never forwarded (THREATS H4)
 	if req.Body != nil {
-		req.Body = upload{req.Body}
+		h.upload = upload{req.Body, h}
+		h.request.Body = &h.upload
 	}
-	h := &held{t: t, x: x, request: req}
-	if x.Live() == nil || req.Body == nil || req.ContentLength >= 0 && req.ContentLength < longBody {
-		return h
-	}
-	ctx, cancel := context.WithCancelCause(req.Context())
-	h.request = req.WithContext(ctx)
-	unregister := t.core.Streams.Register(h.key(), func() { cancel(errCut) })
-	h.release = func() { unregister(); cancel(nil) }
 	return h
 }
 
-// upload is a request body whose sender may break it: with chunks that are none, or
-// by going away. To reverse_proxy that must look like a request that was given up: an
-// error of any other kind counts against the backend, and after a few of them it would
-// be out of reach for everybody (THREATS D2, TestBrokenUploadTakesTheBackendFromNobody).
-type upload struct{ io.ReadCloser }
+// begin enters the exchange into the registry. When it may not begin any more, it is
+// cut on return.
+func (h *held) begin() { h.t.core.Streams.Open(&h.stream, h.key(), h) }
 
-// Read says of every end but the proper one that the sender broke the body.
-func (u upload) Read(p []byte) (int, error) {
+// key says whose end is the end of the exchange.
+func (h *held) key() session.StreamKey {
+	if live := h.x.Live(); live != nil {
+		return live.StreamKey(h.x.Sessions())
+	}
+	return session.AnonymousStream(h.x.Practice.ID)
+}
+
+// Allowed implements session.Holder.
+func (h *held) Allowed() bool {
+	return h.x.StillAllowed(h.t.core.Directory.ByID(h.x.Practice.ID), h.t.core.Now())
+}
+
+// Cut implements session.Holder: what waits for the backend or for the rest of the
+// request is woken, and nothing that comes afterwards passes. The context alone is not
+// enough: net/http returns only when it has read from the request's body once more.
+func (h *held) Cut() {
+	h.cut.Store(true)
+	h.cancel()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.upload.ReadCloser != nil && !h.over {
+		h.x.StopReading()
+	}
+}
+
+// done takes the exchange out of the registry. It is called before the request has been
+// served.
+func (h *held) done() {
+	h.t.core.Streams.Close(&h.stream)
+	h.mu.Lock()
+	h.over = true
+	h.mu.Unlock()
+}
+
+// keep holds on to the body of the answer until it is closed.
+func (h *held) keep(res *http.Response) {
+	h.answer = download{res.Body, h}
+	conn, isTunnel := res.Body.(io.ReadWriteCloser)
+	if !isTunnel || res.StatusCode != http.StatusSwitchingProtocols {
+		res.Body = &h.answer
+		return
+	}
+	// net/http has let go of the connection, so the context's end no longer closes it.
+	context.AfterFunc(h.request.Context(), func() { _ = conn.Close() })
+	res.Body = &tunnel{download: &h.answer, w: conn, live: h.x.Live(), now: h.t.core.Now}
+}
+
+// finalOnly hides from net/http that reverse_proxy wants to hear of interim answers
+// (1xx). It would pass them on with whatever headers they have, before any of our
+// code sees them (THREATS H9), and without a bound on their number.
+type finalOnly struct{ context.Context }
+
+// Value is that of the request's context, but for the trace.
+func (c *finalOnly) Value(key any) any {
+	value := c.Context.Value(key)
+	if _, isTrace := value.(*httptrace.ClientTrace); isTrace {
+		return nil
+	}
+	return value
+}
+
+// upload is the body of a request. Its sender may break it, with chunks that are none
+// or by going away, which is no failure of the backend (THREATS D2,
+// TestBrokenUploadTakesTheBackendFromNobody).
+type upload struct {
+	io.ReadCloser
+	h *held
+}
+
+// Read notes every end but the proper one.
+func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
+	if u.h.cut.Load() {
+		return 0, context.Canceled
+	}
 	if err != nil && err != io.EOF {
-		err = errBroken
+		u.h.broken.Store(true)
 	}
 	return n, err
 }
 
-// done ends the hold when there is no body to hold on to.
-func (h *held) done() {
-	if h.release != nil {
-		h.release()
-	}
-}
-
-// body keeps the response registered until its body is closed.
-func (h *held) body(res *http.Response) {
-	if h.x.Live() == nil || h.release == nil && !isLong(res) {
-		return
-	}
-	s := &stream{ReadCloser: res.Body, upload: h.release}
-	s.unregister = h.t.core.Streams.Register(h.key(), s.cut)
-	if rw, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
-		res.Body = &tunnel{stream: s, w: rw, live: h.x.Live(), now: h.t.core.Now}
-		return
-	}
-	res.Body = s
-}
-
-// key says whose end cuts the exchange.
-func (h *held) key() session.StreamKey { return h.x.Live().StreamKey(h.x.Sessions()) }
-
-// isLong reports an answer that may go on for long: unknown or large size, event
-// stream, tunnel.
-func isLong(res *http.Response) bool {
-	return res.StatusCode == http.StatusSwitchingProtocols || res.ContentLength < 0 || res.ContentLength >= longBody ||
-		strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream")
-}
-
-// stream is a response body that can be cut from elsewhere.
-type stream struct {
+// download is the body of an answer.
+type download struct {
 	io.ReadCloser
-	ended      atomic.Bool
-	unregister func()
-	upload     func()
+	h *held
 }
 
-// Read fails once the session has ended, even while data keeps coming.
-func (s *stream) Read(p []byte) (int, error) {
-	if s.ended.Load() {
-		return 0, errCut
+// Read fails once the exchange was cut, even while data keeps coming.
+func (d *download) Read(p []byte) (int, error) {
+	n, err := d.ReadCloser.Read(p)
+	if d.h.cut.Load() {
+		return 0, context.Canceled
 	}
-	return s.ReadCloser.Read(p)
+	return n, err
 }
 
-// Close gives the registration back.
-func (s *stream) Close() error {
-	s.unregister()
-	if s.upload != nil {
-		s.upload()
-	}
-	return s.ReadCloser.Close()
+// Close ends the exchange.
+func (d *download) Close() error {
+	d.h.done()
+	return d.ReadCloser.Close()
 }
 
-// cut ends the exchange now; closing the body wakes a Read that waits for data.
-func (s *stream) cut() {
-	s.ended.Store(true)
-	_ = s.ReadCloser.Close()
-}
-
-// tunnel is the body of a WebSocket: what the browser sends keeps the session
-// alive like a request, what the backend sends does not.
+// tunnel is the body of a WebSocket: what the person sends keeps the session alive like
+// a request, what the backend sends and what the browser says by itself does not.
 type tunnel struct {
-	*stream
-	w    io.Writer
-	live *session.Live
-	now  func() time.Time
+	*download
+	w      io.Writer
+	frames frames
+	live   *session.Live // nil: nobody is signed in
+	now    func() time.Time
 }
 
-// Write passes the browser's bytes on.
+// Write passes the browser's bytes on as they are.
 func (t *tunnel) Write(p []byte) (int, error) {
-	if t.ended.Load() {
-		return 0, errCut
+	if t.h.cut.Load() {
+		return 0, context.Canceled
 	}
-	t.live.Touch(t.now())
+	if t.frames.carryData(p) && t.live != nil {
+		t.live.Touch(t.now())
+	}
 	return t.w.Write(p)
 }
+
+// Interface guards.
+var _ session.Holder = (*held)(nil)

@@ -96,10 +96,22 @@ func (t *Transport) anonymous(p *directory.Practice, now time.Time) (*identity, 
 	if err != nil {
 		return nil, err
 	}
-	return &identity{renewAt: now.Add(assertionLife / 2), values: []headerValue{
-		{"X-Practice-Id", []string{string(p.ID)}},
-		{"X-Gate-Assertion", []string{assertion}},
-	}}, nil
+	id := &identity{renewAt: now.Add(assertionLife / 2)}
+	t.add(id, "X-Practice-Id", string(p.ID))
+	t.add(id, "X-Gate-Assertion", assertion)
+	return id, nil
+}
+
+// add gives an identity a header under all its names. A value that is empty is an
+// absent header.
+func (t *Transport) add(id *identity, name, value string) {
+	if value = headerSafe(value); value == "" {
+		return
+	}
+	id.values = append(id.values, headerValue{name, []string{value}})
+	for _, alias := range t.core.AliasesOf(name) {
+		id.values = append(id.values, headerValue{alias, []string{value}})
+	}
 }
 
 // signedIn prepares the identity of a session.
@@ -116,25 +128,16 @@ func (t *Transport) signedIn(p *directory.Practice, live *session.Live, view *se
 		return nil, err
 	}
 	id := &identity{renewAt: now.Add(assertionLife / 2)}
-	add := func(name, value string) {
-		if value = headerSafe(value); value == "" {
-			return
-		}
-		id.values = append(id.values, headerValue{name, []string{value}})
-		for _, alias := range t.core.AliasesOf(name) {
-			id.values = append(id.values, headerValue{alias, []string{value}})
-		}
-	}
-	add("X-Practice-Id", string(p.ID))
-	add("X-User-Id", person.ID)
-	add("X-User-Email", person.Email)
-	add("X-User-Name", person.Name)
-	add("X-User-Roles", strings.Join(person.Roles, ","))
-	add("X-Auth-Level", subject.Level.String())
-	add("X-Auth-Methods", strings.Join(record.AMR, ","))
-	add("X-Auth-Time", authTime.UTC().Format(time.RFC3339))
-	add("X-Session-Id", record.ID.String())
-	add("X-Gate-Assertion", assertion)
+	t.add(id, "X-Practice-Id", string(p.ID))
+	t.add(id, "X-User-Id", person.ID)
+	t.add(id, "X-User-Email", person.Email)
+	t.add(id, "X-User-Name", person.Name)
+	t.add(id, "X-User-Roles", strings.Join(person.Roles, ","))
+	t.add(id, "X-Auth-Level", subject.Level.String())
+	t.add(id, "X-Auth-Methods", strings.Join(record.AMR, ","))
+	t.add(id, "X-Auth-Time", authTime.UTC().Format(time.RFC3339))
+	t.add(id, "X-Session-Id", record.ID.String())
+	t.add(id, "X-Gate-Assertion", assertion)
 	return id, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"clinicgate/gateway/core"
@@ -60,33 +61,48 @@ func (t *Transport) Provision(ctx caddy.Context) (err error) {
 // RoundTrip sends req when modules/enforce has allowed exactly this request.
 // reverse_proxy hands over a clone of its own, whose headers may be written to.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	out := hideFromLogger(req)
-	x := exchange.Of(out.Context())
-	res, err := t.send(out, x)
+	x := exchange.Of(req.Context())
+	h := t.hold(req, x)
+	hideFromLogger(req)
+	res, err := t.send(h)
 	if err == nil && x != nil {
 		handOver(res, x.Answer)
 	}
 	return res, err
 }
 
-func (t *Transport) send(req *http.Request, x *exchange.Exchange) (*http.Response, error) {
-	decision, passed := x.Passed(req)
+func (t *Transport) send(h *held) (*http.Response, error) {
+	decision, passed := h.x.Passed(h.request)
 	if !passed {
 		t.core.Metrics.Undecided.Inc()
 		t.log.Error("refused to forward a request that carries no decision: check the order of handlers")
-		return t.answers.Response(req, answer.Failed, "forward_without_decision", ""), nil
+		return t.answers.Response(h.request, answer.Failed, "forward_without_decision", ""), nil
 	}
-	if err := t.identify(req.Header, x, decision); err != nil {
-		t.log.Error("cannot sign the assertion", "practice", x.Practice.ID, "reason", err)
-		return t.answers.Response(req, answer.Undecided, "no_signing_key", ""), nil
+	if err := t.identify(h.request.Header, h.x, decision); err != nil {
+		t.log.Error("cannot sign the assertion", "practice", h.x.Practice.ID, "reason", err)
+		return t.answers.Response(h.request, answer.Undecided, "no_signing_key", ""), nil
 	}
-	hold := t.holdUpload(req, x)
-	res, err := t.HTTPTransport.RoundTrip(hold.request)
+	if h.begin(); h.cut.Load() {
+		return t.refuseCut(h), nil
+	}
+	res, err := t.HTTPTransport.RoundTrip(h.request)
 	if err != nil {
-		hold.done()
-		return t.failed(hold.request, x, err)
+		h.done()
+		return t.failed(h, err)
 	}
-	return t.receive(res, x, hold)
+	return t.receive(res, h)
+}
+
+// RequestHeaderOps leaves the Host header alone. Caddy's own transport replaces it by
+// the upstream's address when the backend speaks TLS; a backend of several practices
+// would then make every address of its answers from that (TestBackendOverTLSSeesTheHost).
+func (t *Transport) RequestHeaderOps() *headers.HeaderOps { return nil }
+
+// refuseCut answers an exchange that was cut before the backend had answered. Whether
+// the session has ended or only this page is closed to it now, the sign-in page knows
+// where to go on from.
+func (t *Transport) refuseCut(h *held) *http.Response {
+	return t.answers.Response(h.request, answer.SignInNeeded, "ended_meanwhile", answer.LoginURL(h.request))
 }
 
 // failed says what became of a request that the backend did not answer. Only when no
@@ -95,19 +111,24 @@ func (t *Transport) send(req *http.Request, x *exchange.Exchange) (*http.Respons
 // up, or thought for too long, gets no second try, which could do a thing twice, and
 // stays in use: otherwise whoever finds one page on which it fails could take it away
 // from all practices that share it (TestOneFailingPageStopsNobodyElse).
-func (t *Transport) failed(req *http.Request, x *exchange.Exchange, err error) (*http.Response, error) {
-	if req.Context().Err() != nil || errors.Is(err, context.Canceled) {
-		return nil, err // the browser has gone or broke its body, or its session has ended
+func (t *Transport) failed(h *held, err error) (*http.Response, error) {
+	switch {
+	case h.cut.Load():
+		return t.refuseCut(h), nil
+	case h.request.Context().Err() != nil:
+		return nil, context.Canceled // the browser has gone
+	case h.broken.Load():
+		return t.answers.Response(h.request, answer.BrokenBody, answer.BrokenBody.Reason(), ""), nil
 	}
 	why := cause(err)
-	t.log.Warn("backend does not answer", "practice", x.Practice.ID, "request", x.ID, "reason", why)
+	t.log.Warn("backend does not answer", "practice", h.x.Practice.ID, "request", h.x.ID, "reason", why)
 	switch why {
 	case noConnection:
 		return nil, err
 	case tooSlow:
-		return t.answers.Response(req, answer.SlowBackend, answer.SlowBackend.Reason(), ""), nil
+		return t.answers.Response(h.request, answer.SlowBackend, answer.SlowBackend.Reason(), ""), nil
 	}
-	return t.answers.Response(req, answer.NoBackend, answer.NoBackend.Reason(), ""), nil
+	return t.answers.Response(h.request, answer.NoBackend, answer.NoBackend.Reason(), ""), nil
 }
 
 // Why a backend does not answer.
@@ -136,4 +157,6 @@ var (
 	_ caddy.CleanerUpper        = (*Transport)(nil)
 	_ http.RoundTripper         = (*Transport)(nil)
 	_ reverseproxy.TLSTransport = (*Transport)(nil)
+
+	_ reverseproxy.RequestHeaderOpsTransport = (*Transport)(nil)
 )
