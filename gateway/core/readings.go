@@ -19,7 +19,7 @@ func readings(c *Core) []prometheus.Collector {
 		func() float64 { return float64(len(c.Directory.Problems())) })
 	gauge("open_databases", "Open practice databases.",
 		func() float64 { return float64(c.DB.OpenCount()) })
-	gauge("open_streams", "Open WebSockets, event streams and long transfers.",
+	gauge("open_streams", "Open exchanges with backends: requests, WebSockets, event streams, transfers.",
 		func() float64 { return float64(c.Streams.Count()) })
 	gauge("cached_sessions", "Sessions in memory.",
 		func() float64 { return float64(c.Sessions.Stats().Cached) })

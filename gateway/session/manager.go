@@ -93,7 +93,7 @@ func New(o Options) *Manager {
 	return m
 }
 
-// Streams is the registry of open long-lived exchanges.
+// Streams is the registry of open exchanges.
 func (m *Manager) Streams() *Streams { return m.streams }
 
 // cell returns what this node holds of a practice.

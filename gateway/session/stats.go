@@ -12,7 +12,7 @@ type counters struct {
 // Stats are figures for metrics. All but Cached and Streams only grow.
 type Stats struct {
 	Cached      int   // tokens in memory
-	Streams     int   // open long-lived exchanges
+	Streams     int   // open exchanges
 	Misses      int64 // look-ups that asked SQL
 	Unknown     int64 // of these: no such session
 	Invented    int64 // tokens that no gateway made, refused without SQL

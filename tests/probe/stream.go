@@ -100,3 +100,41 @@ func (s *Stream) CutWithin(t testing.TB, limit time.Duration) {
 
 // String names the stream.
 func (s *Stream) String() string { return fmt.Sprint(s.Kind) }
+
+// Arrived waits until a backend has been asked.
+func Arrived(t testing.TB, asked <-chan string) {
+	t.Helper()
+	select {
+	case <-asked:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the backend was not asked")
+	}
+}
+
+// Ends fails the test unless the exchange is over within the time: with a refusal, or
+// by the end of the connection in the middle of an answer.
+func Ends(t testing.TB, name string, in *bufio.Reader, limit time.Duration) {
+	t.Helper()
+	over := make(chan string, 1)
+	go func() {
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			over <- ""
+			return
+		}
+		_, err = io.Copy(io.Discard, res.Body)
+		if err == nil && res.StatusCode/100 == 2 {
+			over <- "it was answered " + res.Status
+			return
+		}
+		over <- ""
+	}()
+	select {
+	case wrong := <-over:
+		if wrong != "" {
+			t.Errorf("%s: %s", name, wrong)
+		}
+	case <-time.After(limit):
+		t.Errorf("%s is still open after %s", name, limit)
+	}
+}
