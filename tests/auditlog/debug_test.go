@@ -39,7 +39,7 @@ func TestNoLogTellsWhatWasAskedFor(t *testing.T) {
 	browser.SignIn(p, p.Account("admin"))
 	session := probe.Session + "=" + browser.Cookie(p.URL, probe.Session)
 	for path, want := range map[string]int{
-		"/nothing-here": 404, "/api/echo": 200, "/stepup?always=1": 303, "/.gate/account": 200, "/.gate/nothing": 404, "/a/%2e%2e/": 400,
+		"/nothing-here": 404, "/api/echo": 200, "/stepup?always=1": 403, "/.gate/account": 200, "/.gate/nothing": 404, "/a/%2e%2e/": 400,
 	} {
 		ask(t, client, p, path, want, session)
 	}
