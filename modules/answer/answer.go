@@ -78,14 +78,24 @@ func (a *Answers) RefuseBecause(w http.ResponseWriter, r *http.Request, refusal 
 	return WritePage(w, refusal.status, failure(r, x, refusal))
 }
 
-// Undecided answers 503 because a store could not be asked, and raises the alarm: a
-// log line with the cause, which the client never sees, and a metric.
+// Undecided answers 503 because a store could not be asked, and raises the alarm.
 func (a *Answers) Undecided(w http.ResponseWriter, r *http.Request, cause error) error {
+	a.logUndecided(r, cause)
+	return a.Refuse(w, r, Undecided)
+}
+
+// Alarm is Undecided for whoever answers by themselves: a log line with the cause,
+// which the client never sees, and a metric.
+func (a *Answers) Alarm(r *http.Request, cause error) {
+	a.logUndecided(r, cause)
+	a.Note(r, Undecided, Undecided.reason)
+}
+
+func (a *Answers) logUndecided(r *http.Request, cause error) {
 	if !errors.Is(r.Context().Err(), context.Canceled) { // nobody waits for an answer any more
 		x := exchange.Of(r.Context())
 		a.core.Log().Error("could not decide", "practice", x.Practice.ID, "request", x.ID, "cause", cause)
 	}
-	return a.Refuse(w, r, Undecided)
 }
 
 // SetRetryAfter says when to come back, in whole seconds and at least one.

@@ -28,6 +28,9 @@ type Refusal struct {
 // Reason is the refusal's stable code.
 func (r *Refusal) Reason() string { return r.reason }
 
+// RetryAfter is when to come back, 0 when that is not said.
+func (r *Refusal) RetryAfter() time.Duration { return r.retryAfter }
+
 // Status is the HTTP status.
 func (r *Refusal) Status() int { return r.status }
 

@@ -30,6 +30,7 @@ import (
 type gate struct {
 	*testing.T
 	core      *core.Core
+	now       time.Time // stands still: no test waits for a clock or is late
 	handler   *login.Handler
 	practices []demo.Practice
 }
@@ -41,8 +42,8 @@ func newGate(t *testing.T, formTime time.Duration) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now() // and there it stays: no test waits for a clock or is late
-	o.Now = func() time.Time { return start }
+	g := &gate{T: t, now: time.Now().Truncate(time.Second)} // Retry-After has no parts of one
+	o.Now = func() time.Time { return g.now }
 	if err := vault.CreateMasterKey(o.MasterKey); err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +52,11 @@ func newGate(t *testing.T, formTime time.Duration) *gate {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	practices, err := demo.Seed(t.Context(), c, "443", "127.0.0.1:9")
-	if err != nil {
+	if g.practices, err = demo.Seed(t.Context(), c, "443", "127.0.0.1:9"); err != nil {
 		t.Fatal(err)
 	}
-	return &gate{t, c, login.Open(c, formTime), practices}
+	g.core, g.handler = c, login.Open(c, formTime)
+	return g
 }
 
 // who returns an account of the demo.

@@ -140,6 +140,9 @@ func (h *Handler) checkCode(v *visit) error {
 	if !v.hasApp(a.person) {
 		return v.redirect("/.gate/enrol/totp" + v.returnTo(a).query())
 	}
+	v.again = func(status int, problem page.Problem, after time.Duration) error {
+		return v.showCodePage(a, status, problem, after)
+	}
 	code := v.field("code")
 	if !account.LooksLikeCode(code) {
 		return v.showCodePage(a, http.StatusUnprocessableEntity, page.MissingCode, 0)
@@ -157,6 +160,7 @@ func (h *Handler) checkCode(v *visit) error {
 	case errors.Is(err, account.ErrRefused):
 		return h.codeRefused(v, a)
 	case err != nil:
+		h.core.Limits.Return(v.r.Context(), attempt) // a failure of ours is nobody's guess
 		return v.undecided(err)
 	}
 	h.core.Limits.Succeeded(v.r.Context(), attempt)

@@ -129,6 +129,7 @@ func (h *Handler) confirmEnrolment(v *visit) error {
 		// nodes learn of it when they next read the person.
 		h.core.Log().Warn("a new second factor could not be announced", "practice", v.id(), "request", v.x.ID, "reason", err)
 	case err != nil:
+		h.core.Limits.Return(v.r.Context(), attempt) // a failure of ours is nobody's guess
 		return v.undecided(err)
 	}
 	h.core.Limits.Succeeded(v.r.Context(), attempt)

@@ -72,6 +72,7 @@ func (h *Handler) signIn(v *visit) error {
 	if refusal := v.methodRefusal(); refusal != nil {
 		return v.refuse(refusal)
 	}
+	v.again = v.showSignInAgain
 	typed, password := v.field("email"), vault.NewSecret(v.field("password"))
 	if typed == "" || password.IsEmpty() {
 		return v.showSignInAgain(http.StatusUnprocessableEntity, page.MissingDetails, 0)
@@ -106,6 +107,7 @@ func (h *Handler) signIn(v *visit) error {
 		h.core.Limits.Return(v.r.Context(), attempt)
 		return v.busy()
 	case err != nil:
+		h.core.Limits.Return(v.r.Context(), attempt) // a failure of ours is nobody's guess
 		return v.undecided(err)
 	}
 	h.core.Limits.Succeeded(v.r.Context(), attempt)

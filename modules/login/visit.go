@@ -36,6 +36,8 @@ type visit struct {
 	x *exchange.Exchange
 
 	form url.Values
+	// again shows the form that is being worked on once more; nil where there is none.
+	again func(status int, problem page.Problem, after time.Duration) error
 }
 
 func (v *visit) id() policy.PracticeID  { return v.x.Practice.ID }
@@ -46,8 +48,14 @@ func (v *visit) now() time.Time         { return v.h.core.Now() }
 func (v *visit) refuse(refusal *answer.Refusal) error { return v.h.answers.Refuse(v.w, v.r, refusal) }
 
 // undecided answers when a store could not be asked: 503, never "no" and never "yes"
-// (THREATS C10).
-func (v *visit) undecided(cause error) error { return v.h.answers.Undecided(v.w, v.r, cause) }
+// (THREATS C10), with the form and what was typed where there is one.
+func (v *visit) undecided(cause error) error {
+	if v.again == nil {
+		return v.h.answers.Undecided(v.w, v.r, cause)
+	}
+	v.h.answers.Alarm(v.r, cause)
+	return v.again(answer.Undecided.Status(), page.Unavailable, answer.Undecided.RetryAfter())
+}
 
 // show renders a page.
 func (v *visit) show(status int, view page.Page) error { return answer.WritePage(v.w, status, view) }
