@@ -102,24 +102,35 @@ const (
 // hello sends a ClientHello and returns the type of the first record that comes back.
 func (i *install) hello(t *testing.T, version uint16, suites []uint16) byte {
 	t.Helper()
+	kind, _ := i.record(t, clientHello(version, north, suites, 0))
+	return kind
+}
+
+// record sends a hello and returns the first record that comes back.
+func (i *install) record(t *testing.T, hello []byte) (kind byte, content []byte) {
+	t.Helper()
 	conn, err := net.DialTimeout("tcp", i.https, wait)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(wait))
-	if _, err := conn.Write(clientHello(version, north, suites)); err != nil {
+	if _, err := conn.Write(hello); err != nil {
 		t.Fatal(err)
 	}
 	header := make([]byte, 5)
 	if _, err := io.ReadFull(conn, header); err != nil {
 		t.Fatalf("no record: %v", err)
 	}
-	return header[0]
+	content = make([]byte, binary.BigEndian.Uint16(header[3:]))
+	if _, err := io.ReadFull(conn, content); err != nil {
+		t.Fatalf("half a record: %v", err)
+	}
+	return header[0], content
 }
 
 // clientHello is a hello of RFC 5246 section 7.4.1.2 in one record.
-func clientHello(version uint16, sni string, suites []uint16) []byte {
+func clientHello(version uint16, sni string, suites []uint16, compression ...byte) []byte {
 	var list bytes.Buffer
 	_ = binary.Write(&list, binary.BigEndian, suites)
 	name := vector(2, append([]byte{0}, vector(2, []byte(sni))...))
@@ -131,7 +142,7 @@ func clientHello(version uint16, sni string, suites []uint16) []byte {
 	}, nil)
 	body := bytes.Join([][]byte{
 		binary.BigEndian.AppendUint16(nil, version), make([]byte, 32), {0},
-		vector(2, list.Bytes()), vector(1, []byte{0}), vector(2, extensions),
+		vector(2, list.Bytes()), vector(1, compression), vector(2, extensions),
 	}, nil)
 	handshake := append([]byte{1}, vector(3, body)...)
 	return append([]byte{recordHandshake, 3, 1}, vector(2, handshake)...)

@@ -1,6 +1,7 @@
 package tls_test
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"strings"
@@ -45,6 +46,14 @@ func TestPlainHTTPOnlyRedirects(t *testing.T) {
 		"trailing dot":          {"GET / HTTP/1.1\r\nHost: " + north + ".\r\n\r\n", "", 421},
 		"no host":               {"GET / HTTP/1.0\r\n\r\n", "", 421},
 		"empty host":            {"GET / HTTP/1.1\r\nHost:\r\n\r\n", "", 400},
+		"two hosts":             {"GET / HTTP/1.1\r\nHost: " + north + "\r\nHost: " + stranger + "\r\n\r\n", "", 400},
+		"longer host":           {"GET / HTTP/1.1\r\nHost: " + north + "." + stranger + "\r\n\r\n", "", 421},
+		"host of an encoding":   {"GET / HTTP/1.1\r\nHost: %6eorth.clinic.test\r\n\r\n", "", 421},
+		"IPv6":                  {"GET / HTTP/1.1\r\nHost: [::1]\r\n\r\n", "", 421},
+		"a path in the host":    {"GET / HTTP/1.1\r\nHost: " + stranger + "/" + north + "\r\n\r\n", "", 0},
+		"a port that is none":   {"GET / HTTP/1.1\r\nHost: " + north + ":x@" + stranger + "\r\n\r\n", "", 0},
+		"a port too large":      {"GET / HTTP/1.1\r\nHost: " + north + ":99999\r\n\r\n", "", 421},
+		"an end of line":        {"GET /%0d%0aLocation:%20https://" + stranger + " HTTP/1.1\r\nHost: " + north + "\r\n\r\n", "", 400},
 		"absolute target":       {"GET http://" + stranger + "/ HTTP/1.1\r\nHost: " + north + "\r\n\r\n", "", 421},
 		"two slashes":           {"GET //" + stranger + "/ HTTP/1.1\r\nHost: " + north + "\r\n\r\n", "", 400},
 		"a backslash":           {"GET /\\" + stranger + " HTTP/1.1\r\nHost: " + north + "\r\n\r\n", "", 400},
@@ -67,6 +76,34 @@ func TestPlainHTTPOnlyRedirects(t *testing.T) {
 				t.Errorf("HSTS over plain HTTP, which RFC 6797 section 7.2 forbids: %q", got)
 			}
 		})
+	}
+}
+
+// TestHTTP2WithoutTLSOnlyRedirects: Caddy takes it on the HTTP port although its
+// protocols do not name it. It opens nothing that HTTP/1.1 does not.
+func TestHTTP2WithoutTLSOnlyRedirects(t *testing.T) {
+	i := served(t)
+	_, port, _ := net.SplitHostPort(i.https)
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, i.http)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &http.Client{Transport: transport, Timeout: wait, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for host, want := range map[string]struct {
+		status   int
+		location string
+	}{
+		north:    {308, "https://" + north + ":" + port + "/public/json"},
+		stranger: {421, ""},
+	} {
+		req := request(t, http.MethodGet, host, "/public/json")
+		req.URL.Scheme, req.URL.Host = "http", host
+		res := do(t, client, req)
+		if res.StatusCode != want.status || res.Header.Get("Location") != want.location || res.ProtoMajor != 2 {
+			t.Errorf("%s: %s %s to %q, want %d to %q", host, res.Proto, res.Status, res.Header.Get("Location"), want.status, want.location)
+		}
 	}
 }
 
