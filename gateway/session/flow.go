@@ -19,21 +19,10 @@ const (
 	maxReturn = 8192 // bytes
 )
 
-// FlowKind says what is in progress.
-type FlowKind string
-
-const (
-	FlowSignIn FlowKind = ""        // after the right password, before the second factor
-	FlowStepUp FlowKind = "step_up" // a session proves more; Session is set
-	FlowEnrol  FlowKind = "enrol"   // a second factor has to be set up first
-)
-
-// Flow is something begun and not finished: it opens nothing but the page that
-// goes on with it (THREATS F3).
+// Flow is a sign-in after the right password and before the second factor: it opens
+// nothing but the pages that go on with it (THREATS F3).
 type Flow struct {
-	Kind     FlowKind
 	User     string
-	Session  ID           // the session it belongs to; zero for a sign-in
 	ProvedAt [4]time.Time // index policy.Level: what was proved so far
 	Held     policy.Level // as in SignIn
 	AMR      []string     // RFC 8176 values
@@ -63,7 +52,7 @@ func (f *Flows) Begin(ctx context.Context, p policy.PracticeID, flow Flow) (Flow
 	key := token.digest(p)
 	held, proved := int64(flow.Held), microProved(flow.ProvedAt, now)
 	err = f.m.store.Write(ctx, p, func(tx *database.Tx) error {
-		_, err := tx.Exec(ctx, insertFlow, key[:], string(p), string(flow.Kind), flow.User, flow.Session.String(),
+		_, err := tx.Exec(ctx, insertFlow, key[:], string(p), flow.User,
 			proved[1], proved[2], proved[3], held, joinAMR(nil, flow.AMR), flow.Return,
 			now.UnixMicro(), now.Add(FlowLife).UnixMicro())
 		if err != nil {
@@ -89,12 +78,12 @@ func (f *Flows) Consume(ctx context.Context, p policy.PracticeID, cookie string)
 }
 
 const (
-	insertFlow = `INSERT INTO flow (hash, practice, kind, person, session, proved_aal1, proved_aal2, proved_pr,
-		held, amr, return_path, created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+	insertFlow = `INSERT INTO flow (hash, practice, person, proved_aal1, proved_aal2, proved_pr,
+		held, amr, return_path, created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 	deleteSurplusFlows = `DELETE FROM flow WHERE hash IN (
 		SELECT hash FROM flow WHERE practice = $1 AND person = $2 AND hash <> $3
 		ORDER BY created DESC, hash LIMIT 1000 OFFSET $4)`
-	flowColumns = `hash, practice, kind, person, session, proved_aal1, proved_aal2, proved_pr, held, amr, return_path, created, expires`
+	flowColumns = `hash, practice, person, proved_aal1, proved_aal2, proved_pr, held, amr, return_path, created, expires`
 	queryFlow   = `SELECT ` + flowColumns + ` FROM flow WHERE hash = $1 AND practice = $2 AND expires > $3`
 	takeFlow    = `DELETE FROM flow WHERE hash = $1 AND practice = $2 AND expires > $3 RETURNING ` + flowColumns
 )
@@ -125,10 +114,10 @@ func (f *Flows) find(ctx context.Context, p policy.PracticeID, cookie, query str
 
 func scanFlow(p policy.PracticeID, key digest, scan func(...any) error) (f Flow, err error) {
 	var hash []byte
-	var practice, kind, session, amr string
+	var practice, amr string
 	var proved [4]int64
 	var held, created, expires int64
-	err = scan(&hash, &practice, &kind, &f.User, &session, &proved[1], &proved[2], &proved[3], &held, &amr,
+	err = scan(&hash, &practice, &f.User, &proved[1], &proved[2], &proved[3], &held, &amr,
 		&f.Return, &created, &expires)
 	if err != nil {
 		return Flow{}, err
@@ -136,12 +125,7 @@ func scanFlow(p policy.PracticeID, key digest, scan func(...any) error) (f Flow,
 	if string(hash) != string(key[:]) || practice != string(p) || held < 0 || held > int64(policy.AAL2PR) {
 		return Flow{}, errMismatch
 	}
-	if session != "" {
-		if f.Session, err = ParseID(session); err != nil {
-			return Flow{}, errMismatch
-		}
-	}
-	f.Kind, f.Held, f.AMR = FlowKind(kind), policy.Level(held), splitAMR(amr)
+	f.Held, f.AMR = policy.Level(held), splitAMR(amr)
 	f.ProvedAt = (&row{proved: proved}).provedAt()
 	f.Created, f.Expires = fromMicro(created), fromMicro(expires)
 	return f, nil
@@ -151,10 +135,6 @@ func (flow *Flow) check(p policy.PracticeID, now time.Time) error {
 	switch {
 	case len(p) == 0 || len(p) > maxPractice:
 		return fmt.Errorf("session: a sign-in at no practice: %w", ErrUnavailable)
-	case flow.Kind != FlowSignIn && flow.Kind != FlowStepUp && flow.Kind != FlowEnrol:
-		return errors.New("session: an unknown kind of sign-in in progress")
-	case flow.Kind == FlowStepUp && flow.Session == ID{}:
-		return errors.New("session: a step-up without its session")
 	case flow.User == "" || len(flow.User) > maxUserID:
 		return errors.New("session: a sign-in in progress without a person's id")
 	case flow.Held < policy.LevelNone || flow.Held > policy.AAL2PR:

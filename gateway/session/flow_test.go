@@ -25,11 +25,10 @@ func (g *gate) begin(f session.Flow) string {
 
 func TestFlowComesBackAsItWas(t *testing.T) {
 	g := newGate(t)
-	_, l := g.signIn(limits, doctor)
 	for _, f := range []session.Flow{
 		flowOf(nurse, g.clock.Now()),
-		{Kind: session.FlowStepUp, User: doctor, Session: l.ID(), ProvedAt: [4]time.Time{policy.AAL1: g.clock.Now()}, AMR: []string{"pwd"}, Return: "/prescriptions/7"},
-		{Kind: session.FlowEnrol, User: nurse, ProvedAt: [4]time.Time{policy.AAL1: g.clock.Now(), policy.AAL2: g.clock.Now()}, Held: policy.AAL2, AMR: []string{"pwd", "mfa"}, Return: ""},
+		{User: doctor, ProvedAt: [4]time.Time{policy.AAL1: g.clock.Now()}, AMR: []string{"pwd"}, Return: "/prescriptions/7"},
+		{User: nurse, ProvedAt: [4]time.Time{policy.AAL1: g.clock.Now(), policy.AAL2: g.clock.Now()}, Held: policy.AAL2, AMR: []string{"pwd", "mfa"}, Return: ""},
 	} {
 		cookie := g.begin(f)
 		f.Created, f.Expires = g.clock.Now(), g.clock.Now().Add(session.FlowLife)
@@ -154,7 +153,7 @@ func TestPersonHasFiveFlowsAtMost(t *testing.T) {
 func TestForeignFlowRecordIsAnAlarm(t *testing.T) {
 	g := newGate(t)
 	for name, tamper := range map[string]string{
-		"session id": `UPDATE flow SET session = 'x'`, "held": `UPDATE flow SET held = -1`,
+		"held too low": `UPDATE flow SET held = -1`, "held too high": `UPDATE flow SET held = 4`,
 	} {
 		cookie := g.begin(flowOf(nurse, g.clock.Now()))
 		g.exec(harbour, tamper)
@@ -168,15 +167,13 @@ func TestForeignFlowRecordIsAnAlarm(t *testing.T) {
 func TestFlowRefusesNonsense(t *testing.T) {
 	g := newGate(t)
 	for name, edit := range map[string]func(*session.Flow){
-		"nobody":          func(f *session.Flow) { f.User = "" },
-		"long id":         func(f *session.Flow) { f.User = strings.Repeat("x", 65) },
-		"nothing proved":  func(f *session.Flow) { f.ProvedAt = [4]time.Time{} },
-		"the future":      func(f *session.Flow) { f.ProvedAt[1] = g.clock.Now().Add(31 * time.Second) },
-		"no method":       func(f *session.Flow) { f.AMR = nil },
-		"long return":     func(f *session.Flow) { f.Return = strings.Repeat("/", 8193) },
-		"unknown kind":    func(f *session.Flow) { f.Kind = "other" },
-		"step-up of none": func(f *session.Flow) { f.Kind = session.FlowStepUp },
-		"held":            func(f *session.Flow) { f.Held = 4 },
+		"nobody":         func(f *session.Flow) { f.User = "" },
+		"long id":        func(f *session.Flow) { f.User = strings.Repeat("x", 65) },
+		"nothing proved": func(f *session.Flow) { f.ProvedAt = [4]time.Time{} },
+		"the future":     func(f *session.Flow) { f.ProvedAt[1] = g.clock.Now().Add(31 * time.Second) },
+		"no method":      func(f *session.Flow) { f.AMR = nil },
+		"long return":    func(f *session.Flow) { f.Return = strings.Repeat("/", 8193) },
+		"held":           func(f *session.Flow) { f.Held = 4 },
 	} {
 		f := flowOf(nurse, g.clock.Now())
 		edit(&f)

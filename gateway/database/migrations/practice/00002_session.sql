@@ -33,14 +33,12 @@ CREATE TABLE session_token (
 CREATE INDEX session_token_session ON session_token (practice, session);
 CREATE INDEX session_token_dies ON session_token (practice, dies_at);
 
--- A sign-in, step-up or enrolment in progress: what was proved so far, where to go
+-- A sign-in in progress: what was proved so far, where to go
 -- afterwards. A row is taken out exactly once.
 CREATE TABLE flow (
     hash        BYTEA  NOT NULL PRIMARY KEY,
     practice    TEXT   NOT NULL,
-    kind        TEXT   NOT NULL,
     person      TEXT   NOT NULL,
-    session     TEXT   NOT NULL,
     proved_aal1 BIGINT NOT NULL,
     proved_aal2 BIGINT NOT NULL,
     proved_pr   BIGINT NOT NULL,
