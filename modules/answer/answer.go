@@ -244,30 +244,3 @@ func Base(x *exchange.Exchange) page.Base {
 	}
 	return base
 }
-
-// IsNavigation reports a top-level navigation: the address bar, a link, a form.
-// Only these are redirected; everything else gets a status that a program
-// understands (THREATS C11).
-func IsNavigation(r *http.Request) bool {
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
-		return mode == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
-	}
-	return WantsPage(r)
-}
-
-// IsWindow reports a page of its own in front of a person, or a browser that does not
-// say: no fetch of a script and no frame. What a script opens as a window it cannot look
-// into, because the pages' Cross-Origin-Opener-Policy parts the two.
-func IsWindow(r *http.Request) bool {
-	dest := r.Header.Get("Sec-Fetch-Dest")
-	return dest == "" || dest == "document"
-}
-
-// WantsPage reports that a person will look at the answer.
-func WantsPage(r *http.Request) bool {
-	if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" {
-		return dest == "document" || dest == "iframe" || dest == "frame"
-	}
-	_, upgrade := r.Header["Upgrade"]
-	return !upgrade && r.Header.Get("X-Requested-With") == "" && strings.Contains(r.Header.Get("Accept"), "text/html")
-}

@@ -23,7 +23,6 @@ func init() { caddy.RegisterModule(Handler{}) }
 type Handler struct {
 	core    *core.Core
 	answers *answer.Answers
-	origin  *http.CrossOriginProtection
 }
 
 // CaddyModule names the module.
@@ -37,7 +36,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.core, h.answers, h.origin = c, answer.New(c), http.NewCrossOriginProtection()
+	h.core, h.answers = c, answer.New(c)
 	return nil
 }
 
@@ -53,7 +52,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		// the sign-in page (THREATS C10).
 		return h.answers.Undecided(w, r, err)
 	}
-	if live != nil && h.origin.Check(r) != nil {
+	if live != nil && answer.IsForeign(r) {
 		return h.answers.Refuse(w, r, answer.ForeignOrigin)
 	}
 	decision := h.decide(w, r, x, live)

@@ -161,7 +161,7 @@ func TestOnlyAnAllowedRequestIsPassedOn(t *testing.T) {
 // C8: a signed-in person's browser is made to send a form by another site.
 func TestForeignOriginIsRefusedForSignedInPeople(t *testing.T) {
 	d := newDoor(t)
-	for origin, want := range map[string]int{"https://evil.example": 403, "null": 403, "https://acacia.localhost": 204, "https://acacia.localhost.evil.example": 403} {
+	for origin, want := range map[string]int{"https://evil.example": 403, "null": 403, "https://acacia.localhost": 204, "http://acacia.localhost": 403, "https://acacia.localhost.evil.example": 403} {
 		req := page("POST", "/x")
 		req.Header.Del("Sec-Fetch-Site")
 		req.Header.Set("Origin", origin)

@@ -23,7 +23,6 @@ func init() { caddy.RegisterModule(Handler{}) }
 type Handler struct {
 	core    *core.Core
 	answers *answer.Answers
-	origin  *http.CrossOriginProtection
 	routes  map[string]route
 	turns   *turns
 	places  chan struct{} // one for each password that is looked at now
@@ -60,7 +59,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // open makes the handler ready to serve with a core.
 func (h *Handler) open(c *core.Core) {
-	h.core, h.answers, h.origin = c, answer.New(c), http.NewCrossOriginProtection()
+	h.core, h.answers = c, answer.New(c)
 	h.places = make(chan struct{}, maxSignIns)
 	h.turns, h.formTime = new(turns), formTime
 	h.routes = map[string]route{
@@ -123,7 +122,7 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, x *exchange.E
 		return h.answers.Refuse(w, r, answer.BadMethod)
 	}
 	switch {
-	case h.origin.Check(r) != nil:
+	case answer.IsForeign(r):
 		return h.answers.Refuse(w, r, answer.ForeignOrigin)
 	case route.window && !answer.IsWindow(r):
 		return h.answers.Refuse(w, r, answer.NoWindow)

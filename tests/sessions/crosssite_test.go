@@ -24,6 +24,7 @@ func TestCrossSiteRequestForgery(t *testing.T) {
 		{"sibling practice, old browser", sibling, ""},
 		{"site claimed without origin", "", "same-site"},
 		{"own name, another port", "https://" + p.Host() + ":1", ""},
+		{"own name without TLS, old browser", "http://" + p.Host(), ""},
 		{"own name as a user", p.URL + "@evil.example", ""},
 		{"own name as a prefix", p.URL + ".evil.example", ""},
 	} {
