@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,8 @@ import (
 type gate struct {
 	*testing.T
 	core      *core.Core
-	now       time.Time // stands still: no test waits for a clock or is late
+	began     time.Time
+	passed    atomic.Int64 // nanoseconds; time stands still until a test lets it pass
 	handler   *login.Handler
 	practices []demo.Practice
 }
@@ -42,8 +44,8 @@ func newGate(t *testing.T, formTime time.Duration) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{T: t, now: time.Now().Truncate(time.Second)} // Retry-After has no parts of one
-	o.Now = func() time.Time { return g.now }
+	g := &gate{T: t, began: time.Now().Truncate(time.Second)} // Retry-After has no parts of one
+	o.Now = func() time.Time { return g.began.Add(time.Duration(g.passed.Load())) }
 	if err := vault.CreateMasterKey(o.MasterKey); err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +60,9 @@ func newGate(t *testing.T, formTime time.Duration) *gate {
 	g.core, g.handler = c, login.Open(c, formTime)
 	return g
 }
+
+// pass lets time pass.
+func (g *gate) pass(d time.Duration) { g.passed.Add(int64(d)) }
 
 // who returns an account of the demo.
 func (g *gate) who(id policy.PracticeID, name string) demo.Account {

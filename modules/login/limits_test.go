@@ -66,16 +66,16 @@ func TestWaitIsToldGrowsAndEnds(t *testing.T) {
 				if res := c.try(true); res.StatusCode != http.StatusTooManyRequests || told(res) != want {
 					t.Fatalf("after a failure: %d, wait %s, want 429, %s: the right answer too, else guessing goes on", res.StatusCode, told(res), want)
 				}
-				g.now = g.now.Add(want - time.Second)
+				g.pass(want - time.Second)
 				if res := c.try(true); res.StatusCode != http.StatusTooManyRequests || told(res) != time.Second {
 					t.Fatalf("a second early: %d, wait %s, want 429, 1s", res.StatusCode, told(res))
 				}
-				g.now = g.now.Add(time.Second)
+				g.pass(time.Second)
 				if res := c.try(false); res.StatusCode != http.StatusUnauthorized {
 					t.Fatalf("after %s: %d, want 401", want, res.StatusCode)
 				}
 			}
-			g.now = g.now.Add(15 * time.Minute) // the longest wait of all
+			g.pass(15 * time.Minute) // the longest wait of all
 			if res := c.try(true); res.StatusCode != http.StatusSeeOther {
 				t.Fatalf("the right one after the wait: %d, want in", res.StatusCode)
 			}
