@@ -89,7 +89,8 @@ test('the keyboard alone is enough', async () => {
   const { url } = demo.practice('acacia')
   const who = demo.account('acacia', 'clinician')
   await page.goto(url + '/')
-  await page.keyboard.type(who.email) // the first field has the focus
+  await page.waitForFunction(() => document.activeElement.id === 'email') // a busy browser gives the focus late
+  await page.keyboard.type(who.email)
   await page.keyboard.press('Tab')
   await page.keyboard.type(who.password)
   await page.keyboard.press('Enter')
