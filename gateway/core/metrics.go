@@ -1,6 +1,8 @@
 package core
 
 import (
+	"errors"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -35,10 +37,17 @@ func newMetrics(c *Core) *Metrics {
 	return m
 }
 
-// Register adds the figures to the registry of a config.
+// Register adds the figures to the registry of a config, in the place of those that
+// another core, or this one, has put there.
 func (m *Metrics) Register(registry prometheus.Registerer) error {
 	for _, collector := range m.all {
-		if err := registry.Register(collector); err != nil {
+		err := registry.Register(collector)
+		var before prometheus.AlreadyRegisteredError
+		if errors.As(err, &before) {
+			registry.Unregister(before.ExistingCollector)
+			err = registry.Register(collector)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -55,8 +55,17 @@ func TestFiguresSurviveAReload(t *testing.T) {
 			t.Errorf("%s: %v refusals, want 2", name, got)
 		}
 	}
-	if err := c.Metrics.Register(after); err == nil {
-		t.Error("registered twice at one registry")
+	if err := c.Metrics.Register(after); err != nil {
+		t.Errorf("registering again: %v", err)
+	}
+	if got := figures(t, after)["clinicgate_refusals_total reason=denied"]; got != 2 {
+		t.Errorf("registered again: %v refusals, want 2", got)
+	}
+	if err := open(t, options(t, "{}")).Metrics.Register(after); err != nil {
+		t.Errorf("registering another core: %v", err)
+	}
+	if got, there := figures(t, after)["clinicgate_refusals_total reason=denied"]; there {
+		t.Errorf("another core shows %v refusals of the first", got)
 	}
 }
 

@@ -112,9 +112,9 @@ func TestRefusedConfigLeavesTheRunningOne(t *testing.T) {
 		if res := probe.Send(t, client, script(p, "/api/echo", session)); res.StatusCode != http.StatusOK {
 			t.Errorf("%s: the session answers %s", name, res.Status)
 		}
-	}
-	if got := probe.Metric(t, g, "clinicgate_practices"); got != 4 {
-		t.Errorf("the figures show %v practices", got)
+		if got := probe.Metric(t, g, "clinicgate_practices"); got != 4 {
+			t.Errorf("%s: the figures show %v practices", name, got)
+		}
 	}
 }
 
