@@ -14,6 +14,7 @@ import (
 
 	"clinicgate/gateway/account"
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 	"clinicgate/gateway/vault"
 	"clinicgate/policy"
 )
@@ -56,7 +57,7 @@ func newKit(t *testing.T, change ...func(*account.Options)) *kit {
 	t.Helper()
 	k := &kit{t: t, clock: newClock()}
 	ctx := t.Context()
-	db, err := database.Open(ctx, database.Options{Dir: t.TempDir(), Now: k.clock.Now})
+	db, err := databasetest.Open(t, database.Options{Dir: t.TempDir(), Now: k.clock.Now})
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
 	for _, id := range []policy.PracticeID{harbour, acacia} {

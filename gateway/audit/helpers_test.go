@@ -16,6 +16,7 @@ import (
 
 	"clinicgate/gateway/audit"
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 	"clinicgate/policy"
 )
 
@@ -88,7 +89,7 @@ func (b *bench) create(id policy.PracticeID) {
 
 func (b *bench) open() {
 	b.t.Helper()
-	set, err := database.Open(context.Background(), database.Options{Dir: b.dir})
+	set, err := databasetest.Open(b.t, database.Options{Dir: b.dir})
 	if err != nil {
 		b.t.Fatal(err)
 	}

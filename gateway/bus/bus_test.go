@@ -12,6 +12,7 @@ import (
 
 	"clinicgate/gateway/bus"
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 	"clinicgate/policy"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -32,7 +33,7 @@ func (c *clock) advance(d time.Duration) { c.us.Add(d.Microseconds()) }
 
 func openSet(t testing.TB, dir string) *database.Set {
 	t.Helper()
-	set, err := database.Open(t.Context(), database.Options{Dir: dir})
+	set, err := databasetest.Open(t, database.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

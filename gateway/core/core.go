@@ -25,11 +25,15 @@ import (
 
 // Options say where an installation keeps its state.
 type Options struct {
-	State     string // folder of the databases
+	State     string // folder of the databases, unless Postgres has them
 	MasterKey string // file of the master key
 	Platform  policy.Platform
-	Now       func() time.Time // nil: time.Now
-	Log       *slog.Logger     // nil: discards
+
+	Postgres      *database.Postgres // nil: SQLite files in State
+	OpenPractices int                // practices' databases open at once; 0: as many as database.Options says
+
+	Now func() time.Time // nil: time.Now
+	Log *slog.Logger     // nil: discards
 }
 
 // Core is an open installation. Its parts are safe for concurrent use.
@@ -89,7 +93,7 @@ func open(ctx context.Context, o Options) (_ *Core, err error) {
 	if err := os.MkdirAll(o.State, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state folder: %w", err)
 	}
-	if c.DB, err = database.Open(ctx, database.Options{Dir: o.State, Now: c.Now}); err != nil {
+	if c.DB, err = database.Open(ctx, database.Options{Dir: o.State, Postgres: o.Postgres, MaxOpen: o.OpenPractices, Now: c.Now}); err != nil {
 		return nil, err
 	}
 	if c.Vault, err = vault.Open(ctx, o.MasterKey, c.DB.Registry(), c.Now); err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 )
 
 // noteSchema is a schema of the tests' own, so that they do not depend on the product's tables.
@@ -27,7 +28,7 @@ func openSet(t *testing.T, o database.Options) *database.Set {
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
-	s, err := database.OpenWith(t.Context(), o, notes(), notes())
+	s, err := database.OpenWith(t.Context(), databasetest.Options(t, o), notes(), notes())
 	if err != nil {
 		t.Fatal(err)
 	}

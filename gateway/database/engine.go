@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"clinicgate/policy"
 	"github.com/pressly/goose/v3"
@@ -19,8 +20,6 @@ type engine interface {
 	// create makes the database t names, complete with meta table and schema, or leaves nothing. It is no error when
 	// it exists already.
 	create(ctx context.Context, t target) error
-	// generation reads which generation of the practice the database t names is of.
-	generation(ctx context.Context, t target) (int64, error)
 	// remove takes the database out of service everywhere, also in other processes, and keeps it under a dated name.
 	remove(ctx context.Context, t target, stamp int64) error
 	// backup copies the database, in one consistent state, to the folder dir.
@@ -29,10 +28,12 @@ type engine interface {
 	list(ctx context.Context) ([]policy.PracticeID, error)
 	// setup makes a new connection ready (per-connection settings).
 	setup(ctx context.Context, c *sql.Conn, write bool) error
-	// begin is the statement that starts a transaction: a snapshot to read, or the one writer's lock.
-	begin(write bool) string
+	// begin starts a transaction: a snapshot to read, or the one writer's lock.
+	begin(ctx context.Context, c *conn, write bool) error
 	// classify judges an error of the driver.
 	classify(err error) class
+	// tidy removes what creations left behind that were killed.
+	tidy(ctx context.Context, now time.Time)
 	// dialect is goose's name for this engine.
 	dialect() goose.Dialect
 }

@@ -95,6 +95,14 @@ func outage(doing string, err error) error {
 	return unavailable(doing, err)
 }
 
+// outageOrNil is outage for an error that may be nil.
+func outageOrNil(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return outage(doing, err)
+}
+
 // judge turns a raw error into one that matches a sentinel, or returns it unchanged when it is the caller's own.
 func judge(e engine, doing string, err error) error {
 	if err == nil || ours(err) {

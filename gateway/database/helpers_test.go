@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"clinicgate/gateway/database"
 	"clinicgate/policy"
 	_ "modernc.org/sqlite"
 )
@@ -26,4 +27,30 @@ func fold(t *testing.T, from, to string) {
 	if _, err := db.Exec("VACUUM INTO ?", to); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// bodies returns what a database's notes hold.
+func bodies(t *testing.T, db store) map[int64]string {
+	t.Helper()
+	out := make(map[int64]string)
+	err := db.Read(t.Context(), func(tx *database.Tx) error {
+		rows, err := tx.Query(t.Context(), "SELECT id, body FROM note")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id int64
+			var body string
+			if err := rows.Scan(&id, &body); err != nil {
+				return err
+			}
+			out[id] = body
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

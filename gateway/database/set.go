@@ -25,8 +25,10 @@ const (
 
 // Options of a Set. Only Dir is required.
 type Options struct {
-	// Dir is the state folder; it is created with mode 0700.
+	// Dir is the state folder; it is created with mode 0700. Unless Postgres says otherwise, the databases are in it.
 	Dir string
+	// Postgres puts the databases on a PostgreSQL server instead.
+	Postgres *Postgres
 	// MaxOpen bounds the practices' databases open at once; 0 means 128. Each takes at most 11 file descriptors. When
 	// all of them are in use, a further practice waits.
 	MaxOpen int
@@ -66,9 +68,6 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 }
 
 func open(ctx context.Context, o Options, registry, practice fs.FS) (*Set, error) {
-	if o.Dir == "" {
-		return nil, errors.New("opening the databases: no state folder given")
-	}
 	if o.MaxOpen <= 0 {
 		o.MaxOpen = defaultMaxOpen
 	}
@@ -78,11 +77,11 @@ func open(ctx context.Context, o Options, registry, practice fs.FS) (*Set, error
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	e, err := newSQLite(o.Dir)
+	e, err := newEngine(o)
 	if err != nil {
 		return nil, err
 	}
-	e.tidy(o.Now())
+	e.tidy(ctx, o.Now())
 	s := &Set{
 		engine: e, now: o.Now, idleFor: o.IdleClose,
 		slots: make(chan struct{}, o.MaxOpen), freed: make(chan struct{}, 1),
@@ -97,6 +96,17 @@ func open(ctx context.Context, o Options, registry, practice fs.FS) (*Set, error
 	}
 	s.startJanitor()
 	return s, nil
+}
+
+func newEngine(o Options) (engine, error) {
+	switch {
+	case o.Postgres != nil:
+		return newPostgres(*o.Postgres)
+	case o.Dir == "":
+		return nil, errors.New("opening the databases: no state folder given")
+	default:
+		return newSQLite(o.Dir)
+	}
 }
 
 func newTarget(files fs.FS) (target, error) {
@@ -154,7 +164,7 @@ func (s *Set) CreateGeneration(ctx context.Context, id policy.PracticeID, genera
 		return err
 	}
 	t.generation = max(generation, 1)
-	there, err := s.engine.generation(ctx, t)
+	there, err := generationOf(ctx, s.engine, t)
 	switch {
 	case errors.Is(err, ErrMissing):
 	case err != nil:
@@ -167,6 +177,27 @@ func (s *Set) CreateGeneration(ctx context.Context, id policy.PracticeID, genera
 		}
 	}
 	return s.engine.create(ctx, t)
+}
+
+// generationOf reads which generation of the practice the database t names is of, also where the database cannot be used
+// otherwise.
+func generationOf(ctx context.Context, e engine, t target) (int64, error) {
+	o, err := e.open(ctx, t)
+	if err != nil {
+		return 0, err
+	}
+	defer o.db.Close()
+	c, err := o.db.Conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	t.generation = 0
+	t, err = checkMeta(ctx, c, t)
+	if errors.Is(err, errSchemaOld) || errors.Is(err, errSchemaNew) {
+		err = nil
+	}
+	return t.generation, err
 }
 
 func wrongGeneration(t target, there int64) error {

@@ -142,11 +142,11 @@ func useWAL(ctx context.Context, c *sql.Conn) error {
 	return nil
 }
 
-func (e *sqliteEngine) begin(write bool) string {
+func (e *sqliteEngine) begin(ctx context.Context, c *conn, write bool) error {
 	if write {
-		return "BEGIN IMMEDIATE"
+		return c.run(ctx, "BEGIN IMMEDIATE")
 	}
-	return "BEGIN"
+	return c.run(ctx, "BEGIN")
 }
 
 // classify: constraint failures are the caller's, all else means that nothing can be decided. Errors of the file or

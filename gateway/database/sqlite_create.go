@@ -15,7 +15,7 @@ const unfinished = ".new-"
 
 // tidy removes what creations left behind that were killed. Nobody takes an hour to create a database, so what is
 // older is not another process's present work. Failure is no harm.
-func (e *sqliteEngine) tidy(now time.Time) {
+func (e *sqliteEngine) tidy(_ context.Context, now time.Time) {
 	for _, dir := range []string{e.dir, filepath.Join(e.dir, "practices")} {
 		entries, _ := os.ReadDir(dir)
 		for _, entry := range entries {
@@ -54,26 +54,6 @@ func (e *sqliteEngine) create(ctx context.Context, t target) error {
 		return unavailable("creating the "+t.String(), err)
 	}
 	return nil
-}
-
-// generation reads it from the file, also from one that cannot be used otherwise.
-func (e *sqliteEngine) generation(ctx context.Context, t target) (int64, error) {
-	o, err := e.open(ctx, t)
-	if err != nil {
-		return 0, err
-	}
-	defer o.db.Close()
-	c, err := o.db.Conn(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	t.generation = 0
-	t, err = checkMeta(ctx, c, t)
-	if errors.Is(err, errSchemaOld) || errors.Is(err, errSchemaNew) {
-		err = nil
-	}
-	return t.generation, err
 }
 
 // build fills a new file: meta table, schema, write-ahead log. Nobody else knows the file yet, so it is synced once,

@@ -98,7 +98,7 @@ func (s *store) transact(ctx context.Context, l *lane, write bool, fn func(*Tx) 
 	}
 	broken := true
 	defer func() { l.put(c, broken) }()
-	if err := c.run(ctx, s.engine.begin(write)); err != nil {
+	if err := s.engine.begin(ctx, c, write); err != nil {
 		broken = s.engine.classify(err) == classBroken || c.rollback() != nil
 		return s.outage(doing, err)
 	}

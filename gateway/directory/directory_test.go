@@ -18,6 +18,7 @@ import (
 	"clinicgate/config"
 	"clinicgate/gateway/bus"
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 	"clinicgate/gateway/directory"
 	"clinicgate/policy"
 )
@@ -41,7 +42,7 @@ func openNode(t testing.TB, dir string, pf policy.Platform) *node {
 	n := &node{now: start}
 	clock := func() time.Time { return n.now }
 	var err error
-	if n.db, err = database.Open(t.Context(), database.Options{Dir: dir, Now: clock}); err != nil {
+	if n.db, err = databasetest.Open(t, database.Options{Dir: dir, Now: clock}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.db.Close() })

@@ -17,6 +17,7 @@ import (
 
 	"clinicgate/gateway/bus"
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 	"clinicgate/gateway/session"
 	"clinicgate/policy"
 )
@@ -206,7 +207,7 @@ func (g *gate) again(options ...func(*session.Options)) *gate {
 
 func (g *gate) open(options ...func(*session.Options)) {
 	g.t.Helper()
-	db, err := database.Open(context.Background(), database.Options{Dir: g.dir, Now: g.clock.Now})
+	db, err := databasetest.Open(g.t, database.Options{Dir: g.dir, Now: g.clock.Now})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -347,7 +348,7 @@ type node struct {
 
 func newNode(t *testing.T, g *gate) *node {
 	t.Helper()
-	db, err := database.Open(context.Background(), database.Options{Dir: g.dir, Now: g.clock.Now})
+	db, err := databasetest.Open(g.t, database.Options{Dir: g.dir, Now: g.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 	"clinicgate/gateway/vault"
 	"go.uber.org/goleak"
 )
@@ -35,7 +36,7 @@ type state struct {
 
 func newState(t testing.TB) *state {
 	t.Helper()
-	set, err := database.Open(t.Context(), database.Options{Dir: t.TempDir()})
+	set, err := databasetest.Open(t, database.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

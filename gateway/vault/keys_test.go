@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 	"clinicgate/gateway/vault"
 	"clinicgate/policy"
 	"golang.org/x/mod/sumdb/note"
@@ -246,7 +247,7 @@ func TestDestroyedKeyOpensNothingAndTheIDGetsAnother(t *testing.T) {
 }
 
 func TestRegistryGoneIsUnavailable(t *testing.T) {
-	set, err := database.Open(t.Context(), database.Options{Dir: t.TempDir()})
+	set, err := databasetest.Open(t, database.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

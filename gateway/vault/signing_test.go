@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 	"clinicgate/gateway/vault"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
@@ -115,7 +116,7 @@ func TestEveryTokenSignedIsVerifiableByACachedKeySet(t *testing.T) {
 }
 
 func TestNodesThatStartAtOnceMakeOneSigningKey(t *testing.T) {
-	set, err := database.Open(t.Context(), database.Options{Dir: t.TempDir()})
+	set, err := databasetest.Open(t, database.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

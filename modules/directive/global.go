@@ -16,6 +16,7 @@ func init() { httpcaddyfile.RegisterGlobalOption("clinicgate", parseGlobal) }
 //		state      DIR     # databases; required
 //		master_key FILE    # empty: master.key in state
 //		platform   FILE    # empty: platform.yaml in state, else built-in defaults
+//		cluster    FILE    # PostgreSQL and Redis; empty: databases in state
 //	}
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next() // the option's name
@@ -26,7 +27,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, d.Errf("clinicgate takes a block, not %q", d.Val())
 	}
 	var a app.App
-	fields := map[string]*string{"state": &a.State, "master_key": &a.MasterKey, "platform": &a.Platform}
+	fields := map[string]*string{"state": &a.State, "master_key": &a.MasterKey, "platform": &a.Platform, "cluster": &a.Cluster}
 	for seen := (options{}); d.NextBlock(0); {
 		if err := seen.once(d); err != nil {
 			return nil, err
@@ -34,7 +35,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		option := d.Val()
 		field, known := fields[option]
 		if !known {
-			return nil, d.Errf("unknown option %q: clinicgate has state, master_key and platform", option)
+			return nil, d.Errf("unknown option %q: clinicgate has state, master_key, platform and cluster", option)
 		}
 		if !d.AllArgs(field) {
 			return nil, d.Errf("%s takes one path", option)

@@ -1,0 +1,151 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+
+	"clinicgate/policy"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+// postgresEngine keeps each database in a PostgreSQL database of its own: the registry in the one its address names,
+// the practices' beside each other on the server that theirs names.
+//
+// A transaction that writes takes an advisory lock first, so that there is one at a time over all nodes, as with
+// SQLite: whoever reads before it writes sees what the writer before it has done. One that reads sees one snapshot.
+type postgresEngine struct{ addresses }
+
+func newPostgres(p Postgres) (*postgresEngine, error) {
+	a, err := parsePostgres(p)
+	if err != nil {
+		return nil, err
+	}
+	return &postgresEngine{a}, nil
+}
+
+// beginWrite and beginRead start a transaction in one round trip. The number is the gateway's own lock; every database
+// has locks of its own.
+const (
+	lockWriter = "SELECT pg_advisory_xact_lock(7164011)"
+	beginWrite = "BEGIN ISOLATION LEVEL READ COMMITTED; " + lockWriter
+	beginRead  = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+)
+
+func (e *postgresEngine) begin(ctx context.Context, c *conn, write bool) error {
+	statement := beginRead
+	if write {
+		statement = beginWrite
+	}
+	_, err := c.ExecContext(ctx, statement, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+func (e *postgresEngine) open(ctx context.Context, t target) (*opened, error) {
+	db := pool(e.of(t))
+	if err := db.PingContext(ctx); err != nil {
+		_ = db.Close()
+		if sqlState(err) == "3D000" { // invalid_catalog_name: no such database
+			return nil, missing(t)
+		}
+		return nil, unavailable("connecting to the "+t.String(), err)
+	}
+	// Whoever removes a database ends its connections, so that no handle outlives it.
+	return &opened{db: db, stale: func() error { return nil }}, nil
+}
+
+// pool prepares connections to one database; it does no I/O. It keeps nothing idle: lanes hold the connections.
+func pool(c *pgx.ConnConfig) *sql.DB {
+	db := stdlib.OpenDB(*c)
+	db.SetMaxIdleConns(-1)
+	return db
+}
+
+func (e *postgresEngine) setup(context.Context, *sql.Conn, bool) error { return nil }
+
+func (e *postgresEngine) backup(context.Context, target, string) error { panic("todo") }
+
+func (e *postgresEngine) dialect() goose.Dialect { return goose.DialectPostgres }
+
+func (e *postgresEngine) list(ctx context.Context) ([]policy.PracticeID, error) {
+	var out []policy.PracticeID
+	err := e.onServer(ctx, func(db *sql.DB) error {
+		rows, err := db.QueryContext(ctx, `SELECT datname FROM pg_database WHERE datallowconn AND starts_with(datname, $1)`, e.prefix)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return err
+			}
+			if id, ok := e.practiceOf(name); ok {
+				out = append(out, id)
+			}
+		}
+		return rows.Err()
+	})
+	slices.Sort(out)
+	return out, outageOrNil("listing the practices' databases", err)
+}
+
+// onServer runs fn on a connection to the practices' server that is to none of their databases.
+func (e *postgresEngine) onServer(_ context.Context, fn func(*sql.DB) error) error {
+	db := pool(e.named("postgres"))
+	defer db.Close()
+	return fn(db)
+}
+
+// classify: integrity and data errors are the caller's, all else means that nothing can be decided. A connection that
+// the server or the network has ended, or may have, is not used again.
+func (e *postgresEngine) classify(err error) class {
+	if c, done := classifyCommon(err); done {
+		return c
+	}
+	if state := sqlState(err); state != "" {
+		return classifyState(state)
+	}
+	var timeout net.Error
+	switch {
+	case errors.As(err, &timeout), pgconn.SafeToRetry(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, net.ErrClosed):
+		return classBroken
+	}
+	return classCaller
+}
+
+// classifyState judges by SQLSTATE (PostgreSQL's documentation, appendix A).
+func classifyState(state string) class {
+	switch {
+	case state == "23505":
+		return classConflict
+	case strings.HasPrefix(state, "23"), strings.HasPrefix(state, "22"): // integrity constraint, data
+		return classCaller
+	case state == "57014", // statement cancelled or timed out
+		strings.HasPrefix(state, "25"), // read-only, failed transaction
+		strings.HasPrefix(state, "40"), // rolled back: deadlock
+		strings.HasPrefix(state, "42"), // syntax, permission
+		strings.HasPrefix(state, "53"), // full, out of memory
+		strings.HasPrefix(state, "55"): // lock timeout
+		return classBusy
+	}
+	return classBroken // 08 connection, 57 shut down, 58 system, XX internal …
+}
+
+// sqlState is the five-character code of an error that the server sent, "" of any other.
+func sqlState(err error) string {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pe.Code
+	}
+	return ""
+}
+
+var _ engine = (*postgresEngine)(nil)
