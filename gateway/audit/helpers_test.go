@@ -16,7 +16,6 @@ import (
 
 	"clinicgate/gateway/audit"
 	"clinicgate/gateway/database"
-	"clinicgate/gateway/database/databasetest"
 	"clinicgate/policy"
 )
 
@@ -89,7 +88,7 @@ func (b *bench) create(id policy.PracticeID) {
 
 func (b *bench) open() {
 	b.t.Helper()
-	set, err := databasetest.Open(b.t, database.Options{Dir: b.dir})
+	set, err := database.Open(context.Background(), database.Options{Dir: b.dir})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestBackupOfARunningGatewayCanBeRestored(t *testing.T) {
-	s := openSet(t, database.Options{})
+	s := openFiles(t, database.Options{})
 	for _, id := range []string{"harbour", "banksia"} {
 		if err := put2(t, s, id); err != nil {
 			t.Fatal(err)
@@ -35,7 +35,7 @@ func TestBackupOfARunningGatewayCanBeRestored(t *testing.T) {
 	if diff := cmp.Diff([]int{1, 3, 2, 3, 3, 3}, seen); diff != "" {
 		t.Error(diff)
 	}
-	restored := openSet(t, database.Options{Dir: dir})
+	restored := openFiles(t, database.Options{Dir: dir})
 	for name, db := range map[string]store{
 		"registry": restored.Registry(), "harbour": restored.Practice("harbour"), "banksia": restored.Practice("banksia"),
 	} {
@@ -49,7 +49,7 @@ func TestBackupOfARunningGatewayCanBeRestored(t *testing.T) {
 }
 
 func TestBackupOverwritesNothingAndNamesASwappedFile(t *testing.T) {
-	s := openSet(t, database.Options{})
+	s := openFiles(t, database.Options{})
 	for _, id := range []string{"harbour", "banksia"} {
 		if err := s.Create(t.Context(), policyID(id)); err != nil {
 			t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 )
 
 // maxStatements bounds the prepared statements of one connection. The program has a constant set of texts, below it;
-// a text built at run time is prepared, run and closed once the cache is full.
+// texts that are built at run time push others out.
 const maxStatements = 128
 
 // conn is one connection with its prepared statements. One transaction uses it at a time.
@@ -19,31 +19,24 @@ type conn struct {
 	generation int64 // of the practice whose database it has reached
 }
 
-// statement is a prepared statement that done closes when no cache keeps it.
-type statement struct {
-	*sql.Stmt
-	once bool
-}
-
-func (s statement) done() {
-	if s.once {
-		_ = s.Close()
-	}
-}
-
-func (c *conn) statement(ctx context.Context, query string) (statement, error) {
+// statement returns the connection's prepared statement. No other of its statements may have rows open.
+func (c *conn) statement(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s, ok := c.stmts[query]; ok {
-		return statement{s, false}, nil
+		return s, nil
+	}
+	if len(c.stmts) >= maxStatements {
+		for old, s := range c.stmts { // whichever comes first
+			_ = s.Close()
+			delete(c.stmts, old)
+			break
+		}
 	}
 	s, err := c.PrepareContext(ctx, query)
 	if err != nil {
-		return statement{}, err
-	}
-	if len(c.stmts) >= maxStatements {
-		return statement{s, true}, nil
+		return nil, err
 	}
 	c.stmts[query] = s
-	return statement{s, false}, nil
+	return s, nil
 }
 
 // close really closes the connection: its sql.DB keeps none idle. The statements come first: database/sql does not

@@ -94,7 +94,7 @@ func (c *child) read(t *testing.T, n int) {
 
 func TestKillNineLosesNoAcknowledgedRow(t *testing.T) {
 	dir := t.TempDir()
-	s := openSet(t, database.Options{Dir: dir})
+	s := openFiles(t, database.Options{Dir: dir})
 	if err := s.Create(t.Context(), "harbour"); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestKillNineLosesNoAcknowledgedRow(t *testing.T) {
 
 func TestProcessesWriteSideBySide(t *testing.T) {
 	dir := t.TempDir()
-	s := openSet(t, database.Options{Dir: dir})
+	s := openFiles(t, database.Options{Dir: dir})
 	if err := s.Create(t.Context(), "harbour"); err != nil {
 		t.Fatal(err)
 	}

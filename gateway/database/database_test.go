@@ -22,13 +22,22 @@ func notes() fs.FS {
 	return fstest.MapFS{"00001_note.sql": {Data: []byte(noteSchema)}}
 }
 
-// openSet opens a Set over dir with the note table in every database.
+// openSet opens a Set with the note table in every database, of the kind that is tested.
 func openSet(t *testing.T, o database.Options) *database.Set {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
-	s, err := database.OpenWith(t.Context(), databasetest.Options(t, o), notes(), notes())
+	return openFiles(t, databasetest.Options(t, o))
+}
+
+// openFiles is openSet, on SQLite unless the options say otherwise.
+func openFiles(t *testing.T, o database.Options) *database.Set {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	s, err := database.OpenWith(t.Context(), o, notes(), notes())
 	if err != nil {
 		t.Fatal(err)
 	}

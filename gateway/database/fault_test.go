@@ -34,7 +34,7 @@ var big = strings.Repeat("x", 64<<10)
 
 func TestFullDiskIsUnavailableThenRecovers(t *testing.T) {
 	disk, mounted := smallDisk(t, "1m")
-	s := openSet(t, database.Options{Dir: filepath.Join(disk, "state")})
+	s := openFiles(t, database.Options{Dir: filepath.Join(disk, "state")})
 	if err := s.Create(t.Context(), "harbour"); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestFullDiskIsUnavailableThenRecovers(t *testing.T) {
 }
 
 func TestReadOnlyFolderIsUnavailableThenRecovers(t *testing.T) {
-	s := openSet(t, database.Options{MaxOpen: 1})
+	s := openFiles(t, database.Options{MaxOpen: 1})
 	for _, id := range []string{"harbour", "acacia"} {
 		if err := s.Create(t.Context(), policyID(id)); err != nil {
 			t.Fatal(err)
@@ -176,7 +176,7 @@ func TestWrongFileIsRefusedAndTheRightOneWorksAgain(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := openSet(t, database.Options{MaxOpen: 1})
+			s := openFiles(t, database.Options{MaxOpen: 1})
 			for _, id := range []string{"harbour", "banksia"} {
 				if err := s.Create(t.Context(), policyID(id)); err != nil {
 					t.Fatal(err)
@@ -233,7 +233,7 @@ func replace(t *testing.T, file, by string) {
 }
 
 func TestFileSwappedWhileOpenIsLetGo(t *testing.T) {
-	s := openSet(t, database.Options{})
+	s := openFiles(t, database.Options{})
 	for _, id := range []string{"harbour", "banksia"} {
 		if err := put2(t, s, id); err != nil {
 			t.Fatal(err)
@@ -262,7 +262,7 @@ func put2(t *testing.T, s *database.Set, id string) error {
 }
 
 func TestFilesAreTheirOwnersOnly(t *testing.T) {
-	s := openSet(t, database.Options{Dir: filepath.Join(t.TempDir(), "state")})
+	s := openFiles(t, database.Options{Dir: filepath.Join(t.TempDir(), "state")})
 	if err := put2(t, s, "harbour"); err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestFilesAreTheirOwnersOnly(t *testing.T) {
 
 func TestWhatAKilledCreationLeftIsTidiedUpAndNoPractice(t *testing.T) {
 	dir := t.TempDir()
-	s := openSet(t, database.Options{Dir: dir})
+	s := openFiles(t, database.Options{Dir: dir})
 	old, young := filepath.Join(dir, "practices", ".new-OLD.db"), filepath.Join(dir, "practices", ".new-YOUNG.db")
 	write(t, old, []byte("half"))
 	write(t, young, []byte("another process is at it"))
@@ -290,7 +290,7 @@ func TestWhatAKilledCreationLeftIsTidiedUpAndNoPractice(t *testing.T) {
 	if ids, err := s.Practices(t.Context()); err != nil || len(ids) != 0 {
 		t.Errorf("got %v, %v, want no practice", ids, err)
 	}
-	openSet(t, database.Options{Dir: dir, Now: func() time.Time { return now }})
+	openFiles(t, database.Options{Dir: dir, Now: func() time.Time { return now }})
 	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the old one is still there: %v", err)
 	}

@@ -34,7 +34,7 @@ func createMany(t *testing.T, s *database.Set, n int) []policy.PracticeID {
 
 func TestManyPracticesHoldFewFilesOpen(t *testing.T) {
 	const limit = 4
-	s := openSet(t, database.Options{MaxOpen: limit})
+	s := openFiles(t, database.Options{MaxOpen: limit})
 	ids := createMany(t, s, 30)
 	before := descriptors(t)
 	for _, id := range ids {
@@ -68,7 +68,7 @@ func descriptors(t *testing.T) int {
 }
 
 func TestLeastRecentlyUsedIsClosedFirst(t *testing.T) {
-	s := openSet(t, database.Options{MaxOpen: 2})
+	s := openFiles(t, database.Options{MaxOpen: 2})
 	ids := createMany(t, s, 3)
 	touch := func(id policy.PracticeID) { count(t, s.Practice(id)) }
 	touch(ids[0])
@@ -164,7 +164,7 @@ func (f *slowFiles) Open(name string) (fs.File, error) {
 
 func TestSlowOpeningHoldsUpNobodyElse(t *testing.T) {
 	dir := t.TempDir()
-	old := openSet(t, database.Options{Dir: dir})
+	old := openFiles(t, database.Options{Dir: dir})
 	ids := createMany(t, old, 2)
 	slow := &slowFiles{held: make(chan struct{}), release: make(chan struct{}), FS: fstest.MapFS{
 		"00001_note.sql": {Data: []byte(noteSchema)},

@@ -33,7 +33,7 @@ func TestEmbeddedMigrationsApply(t *testing.T) {
 
 func TestProcessesMigrateAtOnce(t *testing.T) {
 	dir := t.TempDir()
-	old := openSet(t, database.Options{Dir: dir})
+	old := openFiles(t, database.Options{Dir: dir})
 	createMany(t, old, 3)
 	next := fstest.MapFS{"00001_note.sql": {Data: []byte(noteSchema)}}
 	for i := 2; i < 8; i++ {
@@ -73,7 +73,7 @@ func TestProcessesMigrateAtOnce(t *testing.T) {
 
 func TestMigrationThatFailsChangesNothing(t *testing.T) {
 	dir := t.TempDir()
-	old := openSet(t, database.Options{Dir: dir})
+	old := openFiles(t, database.Options{Dir: dir})
 	createMany(t, old, 1)
 	bad := fstest.MapFS{
 		"00001_note.sql": {Data: []byte(noteSchema)},
@@ -99,7 +99,7 @@ func TestMigrationThatFailsChangesNothing(t *testing.T) {
 }
 
 func TestMigrateReportsProgressAndGoesOnAfterAFailure(t *testing.T) {
-	s := openSet(t, database.Options{MaxOpen: 1})
+	s := openFiles(t, database.Options{MaxOpen: 1})
 	createMany(t, s, 4)
 	write(t, filepath.Join(s.Dir(), "practices", "p-001.db"), nil)
 	var seen []int

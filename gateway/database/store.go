@@ -129,7 +129,6 @@ func (c *conn) run(ctx context.Context, statement string) error {
 	if err != nil {
 		return err
 	}
-	defer st.done()
 	_, err = st.ExecContext(ctx)
 	return err
 }

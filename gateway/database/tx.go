@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"time"
 
 	"clinicgate/policy"
@@ -18,19 +17,13 @@ import (
 type Tx struct {
 	store *store
 	conn  *conn
-	open  []cursor
-	spare []*sql.Stmt // prepared for this transaction only
-	fault error       // the first failure, or errTxOver
-}
-
-// cursor is a result set the function may have left open. A prepared statement serves one result set at a time.
-type cursor struct {
-	query string
-	rows  *sql.Rows
+	rows  *sql.Rows // the last result set, which the function may have left open
+	fault error     // the first failure, or errTxOver
 }
 
 var (
 	errTxOver  = errors.New("the transaction is over")
+	errRows    = errors.New("a statement while the rows of the one before are open: close them first")
 	errTimeArg = errors.New("a time.Time argument: times are stored as BIGINT, use UnixMicro")
 )
 
@@ -47,11 +40,10 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (affected int6
 	if err := t.usable(args); err != nil {
 		return 0, err
 	}
-	stmt, err := t.prepare(ctx, query)
+	stmt, err := t.conn.statement(ctx, query)
 	if err != nil {
 		return 0, t.fail(err)
 	}
-	defer stmt.done()
 	res, err := stmt.ExecContext(ctx, args...)
 	if err != nil {
 		return 0, t.fail(err)
@@ -63,23 +55,21 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (affected int6
 	return n, nil
 }
 
-// Query runs a statement that returns rows. Close them before the next statement: PostgreSQL insists on it.
+// Query runs a statement that returns rows. Close them before the next statement: PostgreSQL serves one at a time, so
+// that a statement in between voids the transaction.
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if err := t.usable(args); err != nil {
 		return nil, err
 	}
-	stmt, err := t.prepare(ctx, query)
+	stmt, err := t.conn.statement(ctx, query)
 	if err != nil {
 		return nil, t.fail(err)
-	}
-	if stmt.once {
-		t.spare = append(t.spare, stmt.Stmt) // closed with the transaction: its rows need it until then
 	}
 	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, t.fail(err)
 	}
-	t.open = append(t.open, cursor{query, rows})
+	t.rows = rows
 	return rows, nil
 }
 
@@ -134,7 +124,7 @@ func (t *Tx) usable(args []any) error {
 			return t.fail(errTimeArg)
 		}
 	}
-	return nil
+	return t.closed()
 }
 
 // fail voids the transaction and returns err as callers are to see it.
@@ -146,43 +136,31 @@ func (t *Tx) fail(err error) error {
 	return err
 }
 
+// closed fails if the rows of the statement before are still open, or ended with an error nobody has looked at.
+func (t *Tx) closed() error {
+	if t.rows == nil {
+		return nil
+	}
+	if _, err := t.rows.Columns(); err == nil {
+		return t.fail(errRows)
+	}
+	rows := t.rows
+	t.rows = nil
+	if err := rows.Err(); err != nil {
+		return t.fail(err)
+	}
+	return nil
+}
+
 // finish closes what the function left open and returns the transaction's first failure, if any.
 func (t *Tx) finish() error {
-	for _, c := range t.open {
-		if err := c.rows.Err(); err != nil {
+	if t.rows != nil {
+		if err := t.rows.Err(); err != nil {
 			_ = t.fail(err)
 		}
-		_ = c.rows.Close()
-	}
-	for _, s := range t.spare {
-		_ = s.Close()
+		_ = t.rows.Close()
 	}
 	err := t.fault
-	t.open, t.spare, t.fault = nil, nil, unavailable("using a transaction", errTxOver)
+	t.rows, t.fault = nil, unavailable("using a transaction", errTxOver)
 	return err
-}
-
-// isOpen reports whether rows of this statement are still open, forgetting those that are closed on the way.
-func (t *Tx) isOpen(query string) bool {
-	open := false
-	t.open = slices.DeleteFunc(t.open, func(c cursor) bool {
-		if _, err := c.rows.Columns(); err == nil {
-			open = open || c.query == query
-			return false
-		}
-		if err := c.rows.Err(); err != nil {
-			_ = t.fail(err)
-		}
-		return true
-	})
-	return open
-}
-
-// prepare returns the connection's prepared statement, or a fresh one when the prepared one may still have rows open.
-func (t *Tx) prepare(ctx context.Context, query string) (statement, error) {
-	if t.isOpen(query) {
-		s, err := t.conn.PrepareContext(ctx, query)
-		return statement{s, true}, err
-	}
-	return t.conn.statement(ctx, query)
 }
