@@ -17,6 +17,7 @@ type conn struct {
 	*sql.Conn
 	stmts      map[string]*sql.Stmt
 	generation int64 // of the practice whose database it has reached
+	used       bool  // a transaction has begun on it before
 }
 
 // statement returns the connection's prepared statement. No other of its statements may have rows open.

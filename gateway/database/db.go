@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"errors"
 
 	"clinicgate/policy"
 )
@@ -52,6 +53,17 @@ func (d *PracticeDB) transact(ctx context.Context, write bool, fn func(*Tx) erro
 	if d == nil || d.set == nil {
 		return unavailable("using a practice's database", errClosed)
 	}
+	err := d.attempt(ctx, write, fn)
+	if errors.Is(err, errLost) { // nothing has been done; whoever has its place now is opened
+		err = d.attempt(ctx, write, fn)
+	}
+	return err
+}
+
+// errLost says that the handle was of a database that is not there any more.
+var errLost = errors.New("the database has been replaced")
+
+func (d *PracticeDB) attempt(ctx context.Context, write bool, fn func(*Tx) error) error {
 	h, err := d.set.acquire(ctx, d.id)
 	if err != nil {
 		return err
@@ -61,5 +73,10 @@ func (d *PracticeDB) transact(ctx context.Context, write bool, fn func(*Tx) erro
 	if write {
 		l = h.store.write
 	}
-	return h.store.transact(ctx, l, write, fn)
+	err = h.store.transact(ctx, l, write, fn)
+	if (errors.Is(err, ErrSwapped) || errors.Is(err, ErrMissing)) && h.store.lost.Load() {
+		d.set.forget(h)
+		err = errors.Join(err, errLost)
+	}
+	return err
 }

@@ -187,6 +187,15 @@ func (s *Set) doom(h *handle) {
 	}
 }
 
+// forget has a handle that the caller uses closed by its last user, so that the next caller opens anew.
+func (s *Set) forget(h *handle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !h.doomed {
+		s.doom(h)
+	}
+}
+
 // release ends one use of the handle.
 func (s *Set) release(h *handle) {
 	s.mu.Lock()

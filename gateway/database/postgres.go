@@ -52,7 +52,7 @@ func (e *postgresEngine) open(ctx context.Context, t target) (*opened, error) {
 	db := pool(e.of(t))
 	if err := db.PingContext(ctx); err != nil {
 		_ = db.Close()
-		if sqlState(err) == "3D000" { // invalid_catalog_name: no such database
+		if isGone(err) {
 			return nil, missing(t)
 		}
 		return nil, unavailable("connecting to the "+t.String(), err)
@@ -138,6 +138,13 @@ func classifyState(state string) class {
 		return classBusy
 	}
 	return classBroken // 08 connection, 57 shut down, 58 system, XX internal …
+}
+
+// isGone reports that the server has no such database (invalid_catalog_name), or that it is being removed (it accepts no
+// connections).
+func isGone(err error) bool {
+	state := sqlState(err)
+	return state == "3D000" || state == "55000"
 }
 
 // sqlState is the five-character code of an error that the server sent, "" of any other.

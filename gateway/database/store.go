@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type store struct {
 	opened *opened
 	write  *lane
 	read   *lane
+	lost   atomic.Bool // a connection found another database in the place of this one, or none
 }
 
 // openStore opens the database, checks whose it is and brings its schema up to date. Readers are dialled when needed.
@@ -59,6 +61,10 @@ func (s *store) begin(ctx context.Context) error {
 func (s *store) dial(ctx context.Context, write bool) (*conn, error) {
 	raw, err := s.opened.db.Conn(ctx)
 	if err != nil {
+		if s.target.practice != "" && isGone(err) {
+			s.lost.Store(true)
+			return nil, missing(s.target)
+		}
 		return nil, err
 	}
 	c := &conn{Conn: raw, stmts: make(map[string]*sql.Stmt)}
@@ -70,6 +76,7 @@ func (s *store) dial(ctx context.Context, write bool) (*conn, error) {
 		err = s.opened.stale() // looked at last: a removal that begins now waits for this connection
 	}
 	if err != nil {
+		s.lost.Store(errors.Is(err, ErrSwapped))
 		c.discard()
 		return nil, err
 	}
@@ -92,16 +99,12 @@ func (s *store) transact(ctx context.Context, l *lane, write bool, fn func(*Tx) 
 	if write {
 		doing = "writing"
 	}
-	c, err := l.get(ctx)
+	c, err := s.start(ctx, l, write)
 	if err != nil {
 		return s.outage(doing, err)
 	}
 	broken := true
 	defer func() { l.put(c, broken) }()
-	if err := s.engine.begin(ctx, c, write); err != nil {
-		broken = s.engine.classify(err) == classBroken || c.rollback() != nil
-		return s.outage(doing, err)
-	}
 	tx := &Tx{store: s, conn: c}
 	defer tx.finish() // for a panic of fn
 	ferr := fn(tx)
@@ -122,6 +125,27 @@ func (s *store) transact(ctx context.Context, l *lane, write bool, fn func(*Tx) 
 	}
 	broken = false
 	return nil
+}
+
+// start begins a transaction. A connection that lay idle may have ended meanwhile (a server that was restarted, a network
+// that forgot it): nothing has been done on it yet, so that the next one is tried.
+func (s *store) start(ctx context.Context, l *lane, write bool) (*conn, error) {
+	for {
+		c, err := l.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err = s.engine.begin(ctx, c, write); err == nil {
+			c.used = true
+			return c, nil
+		}
+		broken := s.engine.classify(err) == classBroken || c.rollback() != nil
+		again := broken && c.used && ctx.Err() == nil
+		l.put(c, broken)
+		if !again {
+			return nil, err
+		}
+	}
 }
 
 func (c *conn) run(ctx context.Context, statement string) error {
