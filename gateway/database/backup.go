@@ -3,45 +3,82 @@ package database
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+
+	"clinicgate/gateway/database/migrations"
 )
 
-// Backup copies every database, each in one consistent state and one file, to a new folder of the same layout; the
-// gateway may go on serving. The folder takes the place of a state folder when it is restored. The master key is not in
-// it.
-//
-// The registry is copied before the practices, for it holds the newest signed head of every practice's audit log: a
-// registry that is newer than a practice's file would say of the copy, as of a file that was put back, that records are
-// missing. The other way round nothing is amiss: a log that has gone on since continues from the head that the
-// registry knows. What else a practice's file needs of the registry, its key, never changes. A practice that is made
-// while the copy runs is not in it: its key may not be in the registry's copy, hence the list is taken first.
-func (s *Set) Backup(ctx context.Context, dir string, progress func(done, total int)) error {
-	for _, folder := range []string{dir, filepath.Join(dir, "practices")} {
-		if err := os.Mkdir(folder, dirMode); err != nil {
-			return unavailable("creating the backup's folder", err)
-		}
+// ErrUnfinished says that the databases are a copy that was broken off, or that is still being made. It also matches
+// ErrUnavailable.
+var ErrUnfinished = errors.New("a copy that is not complete")
+
+// Backup copies everything to a new folder, of the same layout as a state folder whatever kind of database s has, and
+// takes the place of one when it is restored. The gateway may go on serving. The master key is not in it.
+func (s *Set) Backup(ctx context.Context, dir string, progress func(done, total int)) (err error) {
+	if err := os.Mkdir(dir, dirMode); err != nil {
+		return unavailable("creating the backup's folder", err)
 	}
-	ids, err := s.engine.list(ctx)
+	to, err := openCopy(ctx, Options{Dir: dir, Now: s.now}, s.registry.store.target.migrations, s.practice.migrations)
 	if err != nil {
 		return err
 	}
-	targets := []target{s.registry.store.target}
-	for _, id := range ids {
-		t, err := s.target(id)
-		if err != nil {
-			return err
-		}
-		targets = append(targets, t)
-	}
-	for i, t := range targets {
-		err := s.engine.backup(ctx, t, dir)
-		if err != nil && (t.practice == "" || !errors.Is(err, ErrMissing)) { // a practice may have been removed since
-			return outage("backing up the "+t.String(), err)
-		}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	err = s.CopyTo(ctx, to, func(_ Copied, done, total int) {
 		if progress != nil {
-			progress(i+1, len(targets))
+			progress(done, total)
 		}
+	})
+	if err != nil {
+		return err
 	}
-	return nil
+	if err := to.Complete(ctx); err != nil {
+		return err
+	}
+	return outageOrNil("creating the backup's folder", syncDir(filepath.Dir(dir)))
+}
+
+// OpenCopy opens databases to copy others to, making them if need be. Until Complete, Open refuses them with
+// ErrUnfinished, so that nobody serves half a copy. It refuses databases that have practices and are no copy.
+func OpenCopy(ctx context.Context, o Options) (*Set, error) {
+	return openCopy(ctx, o, migrations.Registry(), migrations.Practice())
+}
+
+func openCopy(ctx context.Context, o Options, registry, practice fs.FS) (*Set, error) {
+	o.copying = true
+	s, err := open(ctx, o, registry, practice)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.begin(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+const setOwner = `UPDATE meta SET owner = $1 WHERE id = 1 AND owner <> $1`
+
+// begin marks the databases as a copy in the making.
+func (s *Set) begin(ctx context.Context) error {
+	ids, err := s.Practices(ctx)
+	if err != nil {
+		return err
+	}
+	return s.registry.Write(ctx, func(tx *Tx) error {
+		marked, err := tx.Exec(ctx, setOwner, unfinishedRegistry)
+		if err == nil && marked > 0 && len(ids) > 0 {
+			err = unavailable("making a copy", fmt.Errorf("the databases are in use, they have %d practices: name others", len(ids)))
+		}
+		return err
+	})
+}
+
+// Complete makes the copy databases like any others.
+func (s *Set) Complete(ctx context.Context) error {
+	return s.registry.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, setOwner, target{}.owner())
+		return err
+	})
 }

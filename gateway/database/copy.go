@@ -2,12 +2,11 @@ package database
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
-	"math/bits"
 	"regexp"
+	"slices"
 	"strings"
 
 	"clinicgate/policy"
@@ -16,6 +15,9 @@ import (
 // batchRows is how many rows one statement copies.
 const batchRows = 50
 
+// maxRounds is how often a copy is begun while practices come and go.
+const maxRounds = 3
+
 // Copied says what CopyTo did with one database.
 type Copied struct {
 	Practice policy.PracticeID // empty: the registry
@@ -23,33 +25,86 @@ type Copied struct {
 	Same     bool // the copy was there already
 }
 
-// CopyTo copies all databases of s to another Set, the registry last, and reports each. A database is copied as of one
-// moment and in one transaction: broken off at any moment, the copy can be begun again, and what is the same on both
-// sides already is left alone. Rows that only the other side has are deleted, practices that only it has are not.
+// CopyTo copies all databases of s, which may be in use, to a copy (OpenCopy), and reports each. A database is copied as
+// of one moment and in one transaction, and is read again and compared before that is kept. Broken off at any moment,
+// the copy can be begun again: what is the same on both sides already is left alone, rows that only the copy has are
+// deleted, practices that only it has are put aside.
 //
-// Each copy is read again and compared before its transaction is kept. s may be in use; what is written to a practice
-// after its turn is not in the copy, so that the last run must be made while nothing writes.
+// The registry is copied before the practices, for it holds the newest signed head of every practice's audit log: a
+// registry that is newer than a practice's database would say of the copy, as of a file that was put back, that records
+// are missing. The other way round nothing is amiss: a log that has gone on since continues from the head that the
+// registry knows. A practice that is made or removed meanwhile would be known to one side only, so that there is another
+// round then.
+//
+// What is written to a practice after its turn is not in the copy: where nothing may be lost, Freeze s first.
 func (s *Set) CopyTo(ctx context.Context, to *Set, report func(c Copied, done, total int)) error {
-	ids, err := s.Practices(ctx)
-	if err != nil {
-		return err
+	if !to.registry.store.target.copying {
+		return unavailable("copying", errors.New("the other side is no copy in the making"))
 	}
-	for i, id := range append(ids, "") {
-		c := Copied{Practice: id}
-		var from, dest side = s.registry, to.registry
-		t := s.registry.store.target
-		if id != "" {
-			from, dest, t = s.Practice(id), to.Practice(id), s.practice
-			t.practice = id
-			if err := s.createAt(ctx, t, to); err != nil {
-				return err
-			}
-		}
-		if c.Rows, c.Same, err = copyDatabase(ctx, t, from, dest); err != nil {
+	for range maxRounds {
+		before, err := s.Practices(ctx)
+		if err != nil {
 			return err
+		}
+		whole, err := s.copyRound(ctx, to, before, report)
+		if err != nil {
+			return err
+		}
+		after, err := s.Practices(ctx)
+		if err != nil {
+			return err
+		}
+		if whole && slices.Equal(before, after) {
+			return nil
+		}
+	}
+	return unavailable("copying", fmt.Errorf("practices were made or removed in each of %d rounds: try again when they are not", maxRounds))
+}
+
+// copyRound copies the registry and these practices; whole is false when one of them was removed before its turn.
+func (s *Set) copyRound(ctx context.Context, to *Set, ids []policy.PracticeID, report func(Copied, int, int)) (whole bool, err error) {
+	whole = true
+	for i, id := range append([]policy.PracticeID{""}, ids...) {
+		c, err := s.copyOne(ctx, to, id)
+		switch {
+		case id != "" && errors.Is(err, ErrMissing):
+			whole = false
+		case err != nil:
+			return false, err
 		}
 		if report != nil {
 			report(c, i+1, len(ids)+1)
+		}
+	}
+	return whole, to.removeOthers(ctx, ids)
+}
+
+func (s *Set) copyOne(ctx context.Context, to *Set, id policy.PracticeID) (c Copied, err error) {
+	c.Practice = id
+	if id == "" {
+		c.Rows, c.Same, err = copyDatabase(ctx, s.registry.store.target, s.registry, to.registry)
+		return c, err
+	}
+	t := s.practice
+	t.practice = id
+	if err := s.createAt(ctx, t, to); err != nil {
+		return c, err
+	}
+	c.Rows, c.Same, err = copyDatabase(ctx, t, s.Practice(id), to.Practice(id))
+	return c, err
+}
+
+// removeOthers puts the practices aside that are not among ids.
+func (s *Set) removeOthers(ctx context.Context, ids []policy.PracticeID) error {
+	have, err := s.Practices(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range have {
+		if !slices.Contains(ids, id) {
+			if err := s.Remove(ctx, id); err != nil && !errors.Is(err, ErrMissing) {
+				return err
+			}
 		}
 	}
 	return nil
@@ -59,7 +114,7 @@ func (s *Set) CopyTo(ctx context.Context, to *Set, report func(c Copied, done, t
 func (s *Set) createAt(ctx context.Context, t target, to *Set) error {
 	generation, err := generationOf(ctx, s.engine, t)
 	if err != nil {
-		return err
+		return outage("copying the "+t.String(), err)
 	}
 	return to.CreateGeneration(ctx, t.practice, generation)
 }
@@ -76,6 +131,9 @@ func copyDatabase(ctx context.Context, t target, from, to side) (rows int64, sam
 		return 0, false, err
 	}
 	err = from.Read(ctx, func(src *Tx) error {
+		if err := src.unhurried(ctx); err != nil {
+			return err
+		}
 		want, err := fingerprints(ctx, src, tables)
 		if err != nil {
 			return err
@@ -84,6 +142,9 @@ func copyDatabase(ctx context.Context, t target, from, to side) (rows int64, sam
 			rows += f.rows
 		}
 		return to.Write(ctx, func(dst *Tx) error {
+			if err := dst.unhurried(ctx); err != nil {
+				return err
+			}
 			have, err := fingerprints(ctx, dst, tables)
 			if err != nil {
 				return err
@@ -185,72 +246,6 @@ func eachRow(ctx context.Context, tx *Tx, table string, fn func(columns []string
 		}
 	}
 	return rows.Err()
-}
-
-// fingerprint is the number of a table's rows and the sum of their hashes, whatever their order.
-type fingerprint struct {
-	rows int64
-	sum  [4]uint64
-}
-
-// String shows the part that people can use.
-func (f fingerprint) String() string { return fmt.Sprint(f.rows) }
-
-func (f *fingerprint) add(hash [sha256.Size]byte) {
-	f.rows++
-	var carry uint64
-	for i := range f.sum {
-		f.sum[i], carry = bits.Add64(f.sum[i], binary.LittleEndian.Uint64(hash[8*i:]), carry)
-	}
-}
-
-func fingerprints(ctx context.Context, tx *Tx, tables []string) (map[string]fingerprint, error) {
-	out := make(map[string]fingerprint, len(tables))
-	for _, table := range tables {
-		var f fingerprint
-		var text []byte
-		err := eachRow(ctx, tx, table, func(columns []string, row []any) (err error) {
-			text, err = encodeRow(text[:0], columns, row)
-			f.add(sha256.Sum256(text))
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("reading table %s: %w", table, err)
-		}
-		out[table] = f
-	}
-	return out, nil
-}
-
-// encodeRow writes a row so that two rows are written alike exactly if they are the same, whatever the engine.
-func encodeRow(b []byte, columns []string, row []any) ([]byte, error) {
-	for i, value := range row {
-		var text string
-		switch v := value.(type) {
-		case int64:
-			text = fmt.Sprint("i", v)
-		case string:
-			text = "s" + v
-		case []byte:
-			text = "b" + string(v)
-		default:
-			return nil, fmt.Errorf("column %s holds a %T, which this program never writes", columns[i], value)
-		}
-		for _, part := range []string{columns[i], text} {
-			b = binary.AppendUvarint(b, uint64(len(part)))
-			b = append(b, part...)
-		}
-	}
-	return b, nil
-}
-
-func equal(a, b map[string]fingerprint) bool {
-	for table := range a {
-		if a[table] != b[table] {
-			return false
-		}
-	}
-	return true
 }
 
 var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)

@@ -1,11 +1,14 @@
 package database_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 	"clinicgate/policy"
 	"github.com/google/go-cmp/cmp"
 )
@@ -26,7 +29,18 @@ func twoSets(t *testing.T) (from, to *database.Set) {
 	if err := put(t, from.Registry(), 1, "registry"); err != nil {
 		t.Fatal(err)
 	}
-	return from, openSet(t, database.Options{})
+	return from, openCopy(t, database.Options{Dir: t.TempDir()})
+}
+
+// openCopy opens a copy in the making, of the kind that is tested.
+func openCopy(t *testing.T, o database.Options) *database.Set {
+	t.Helper()
+	to, err := database.OpenCopyWith(t.Context(), databasetest.Options(t, o), notes(), notes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = to.Close() })
+	return to
 }
 
 func copySet(t *testing.T, from, to *database.Set) (done []database.Copied) {
@@ -51,7 +65,7 @@ func TestCopyHasEveryRowAndIsMadeOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := []database.Copied{{Practice: "banksia", Rows: 1}, {Practice: "harbour", Rows: 121}, {Rows: 1}}
+	want := []database.Copied{{Rows: 1}, {Practice: "banksia", Rows: 1}, {Practice: "harbour", Rows: 121}}
 	if diff := cmp.Diff(want, copySet(t, from, to)); diff != "" {
 		t.Error(diff)
 	}
@@ -96,6 +110,106 @@ func TestCopyBegunAgainFollowsWhatHasChanged(t *testing.T) {
 	}
 	if diff := cmp.Diff(bodies(t, from.Practice("harbour")), bodies(t, to.Practice("harbour"))); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What comes or goes while the copy is made is on both sides or on neither.
+func TestPracticesThatComeAndGoWhileTheyAreCopied(t *testing.T) {
+	from, to := twoSets(t)
+	changes := map[int]func() error{
+		1: func() error { return from.Remove(t.Context(), "harbour") }, // before its turn
+		2: func() error { return put2(t, from, "wattle") },             // after the list was made
+		4: func() error { return from.Remove(t.Context(), "banksia") }, // after its turn, in the second round
+	}
+	calls := 0
+	err := from.CopyTo(t.Context(), to, func(database.Copied, int, int) {
+		calls++
+		if change := changes[calls]; change != nil {
+			if err := change(); err != nil {
+				t.Error(err)
+			}
+			if calls == 2 {
+				if err := put(t, from.Registry(), 2, "wattle"); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := to.Practices(t.Context())
+	if diff := cmp.Diff([]policy.PracticeID{"wattle"}, ids); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	if diff := cmp.Diff(bodies(t, from.Registry()), bodies(t, to.Registry())); diff != "" {
+		t.Errorf("the registry: %s", diff)
+	}
+}
+
+func TestCopyEndsWhenPracticesNeverRest(t *testing.T) {
+	from, to := twoSets(t)
+	n := 0
+	err := from.CopyTo(t.Context(), to, func(c database.Copied, _, _ int) {
+		if n++; c.Practice == "" {
+			if err := from.Create(t.Context(), policyID(fmt.Sprint("new-", n))); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if !errors.Is(err, database.ErrUnavailable) {
+		t.Errorf("got %v, want ErrUnavailable", err)
+	}
+}
+
+func TestHalfACopyIsServedByNobody(t *testing.T) {
+	from, _ := twoSets(t)
+	o := databasetest.Options(t, database.Options{Dir: t.TempDir()})
+	late, cancel := context.WithCancel(t.Context())
+	to := openCopy(t, o)
+	if err := from.CopyTo(late, to, func(database.Copied, int, int) { cancel() }); !errors.Is(err, database.ErrUnavailable) {
+		t.Fatalf("got %v, want a copy that is broken off", err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	serve := func() error {
+		s, err := database.OpenWith(t.Context(), o, notes(), notes())
+		if err == nil {
+			err = s.Close()
+		}
+		return err
+	}
+	if err := serve(); !errors.Is(err, database.ErrUnfinished) {
+		t.Errorf("half a copy: got %v, want ErrUnfinished", err)
+	}
+	to = openCopy(t, o)
+	copySet(t, from, to)
+	if err := to.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := serve(); err != nil {
+		t.Errorf("the whole copy: %v", err)
+	}
+}
+
+// Nobody's databases are overwritten with others' by a wrong name.
+func TestDatabasesInUseAreNoPlaceForACopy(t *testing.T) {
+	from, _ := twoSets(t)
+	o := databasetest.Options(t, database.Options{Dir: t.TempDir()})
+	used := openFiles(t, o)
+	if err := put2(t, used, "wattle"); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := database.OpenCopyWith(t.Context(), o, notes(), notes()); err == nil {
+		t.Error("databases in use were opened to copy others to", to.Close())
+	}
+	if err := from.CopyTo(t.Context(), used, nil); !errors.Is(err, database.ErrUnavailable) {
+		t.Errorf("got %v, want a refusal", err)
+	}
+	again := openFiles(t, o)
+	if got := count(t, again.Practice("wattle")); got != 1 {
+		t.Errorf("got %d rows, want 1", got)
 	}
 }
 

@@ -22,8 +22,6 @@ type engine interface {
 	create(ctx context.Context, t target) error
 	// remove takes the database out of service everywhere, also in other processes, and keeps it under a dated name.
 	remove(ctx context.Context, t target, stamp int64) error
-	// backup copies the database, in one consistent state, to the folder dir.
-	backup(ctx context.Context, t target, dir string) error
 	// list returns the practices that have a database, in order.
 	list(ctx context.Context) ([]policy.PracticeID, error)
 	// setup makes a new connection ready (per-connection settings).
@@ -34,8 +32,16 @@ type engine interface {
 	classify(err error) class
 	// tidy removes what creations left behind that were killed.
 	tidy(ctx context.Context, now time.Time)
-	// dialect is goose's name for this engine.
-	dialect() goose.Dialect
+	// dialect is goose's name for this engine, with what it takes for two processes to migrate at once.
+	dialect() (goose.Dialect, []goose.ProviderOption)
+	// writable is nil unless everything that writes is refused.
+	writable() error
+	// readers is how many connections read a practice's database at once.
+	readers() int
+	// unhurried lifts the limits that bound a transaction's time, for this one.
+	unhurried(ctx context.Context, tx *Tx) error
+	// clock tells the time that all who have the databases open agree on.
+	clock(ctx context.Context, tx *Tx) (time.Time, error)
 }
 
 // target names one database: the registry (zero practice) or a practice's own, with the schema it must have.
@@ -44,12 +50,18 @@ type target struct {
 	generation int64 // of the practice; 0: whichever it says it is
 	migrations fs.FS
 	version    int64 // the highest migration, 0 when there is none
+	copying    bool  // the registry of a copy in the making
 }
+
+// unfinishedRegistry is the owner of a registry whose databases are a copy in the making.
+const unfinishedRegistry = "registry, unfinished copy"
 
 // owner is what the meta table of this database says. A practice may be called "registry", hence the prefix. The first
 // generation stands without a number.
 func (t target) owner() string {
 	switch {
+	case t.practice == "" && t.copying:
+		return unfinishedRegistry
 	case t.practice == "":
 		return "registry"
 	case t.generation <= 1:
@@ -61,6 +73,9 @@ func (t target) owner() string {
 // claimed returns t with the generation that a database's owner names; ok is false when it is another's, or of another
 // generation than t asks for.
 func (t target) claimed(owner string) (_ target, ok bool) {
+	if t.copying && owner == (target{}).owner() { // not marked yet
+		return t, true
+	}
 	want := t.generation
 	if t.practice != "" {
 		t.generation = 1

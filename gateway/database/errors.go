@@ -39,10 +39,11 @@ func (f *failure) Error() string {
 	return fmt.Sprintf("%s: %v: %v", f.doing, f.class, f.cause)
 }
 
-// Unwrap lets errors.Is find the class, ErrUnavailable below ErrSwapped, and the cause (context.Canceled and so on).
+// Unwrap lets errors.Is find the class, ErrUnavailable below the classes that are kinds of it, and the cause (context.Canceled and so on).
 func (f *failure) Unwrap() []error {
 	out := []error{f.class}
-	if f.class == ErrSwapped {
+	switch f.class {
+	case ErrSwapped, ErrFrozen, ErrUnfinished:
 		out = append(out, ErrUnavailable)
 	}
 	if f.cause != nil {

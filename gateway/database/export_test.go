@@ -10,6 +10,11 @@ func OpenWith(ctx context.Context, o Options, registry, practice fs.FS) (*Set, e
 	return open(ctx, o, registry, practice)
 }
 
+// OpenCopyWith opens a copy with other migrations than the embedded ones.
+func OpenCopyWith(ctx context.Context, o Options, registry, practice fs.FS) (*Set, error) {
+	return openCopy(ctx, o, registry, practice)
+}
+
 // Sweep does now what the janitor does every second.
 func (s *Set) Sweep() { s.sweep() }
 

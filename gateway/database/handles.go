@@ -104,7 +104,7 @@ func (s *Set) fill(ctx context.Context, h *handle) {
 
 // openGuarded opens a practice's database if it is the right one.
 func (s *Set) openGuarded(ctx context.Context, t target) (*store, error) {
-	st, err := openStore(ctx, s.engine, t, practiceReaders)
+	st, err := openStore(ctx, s.engine, t, s.engine.readers())
 	if err != nil || s.guard == nil {
 		return st, err
 	}

@@ -40,6 +40,11 @@ func checkMeta(ctx context.Context, c *sql.Conn, t target) (target, error) {
 	}
 	t, ok := t.claimed(owner)
 	switch {
+	case !ok && owner == unfinishedRegistry && t.practice == "":
+		return t, &failure{
+			doing: "opening the " + t.String(), class: ErrUnfinished,
+			cause: errors.New("`gateway migrate --finish` completes a migration; a backup must be made anew"),
+		}
 	case !ok:
 		return t, &failure{
 			doing: "opening the " + t.String(), class: ErrSwapped,
@@ -54,12 +59,17 @@ func checkMeta(ctx context.Context, c *sql.Conn, t target) (target, error) {
 	return t, nil
 }
 
-// migrate applies what is missing. Two processes may do so at once: each migration is one transaction, so one of them
-// fails on what the other has just done and finds it done when it looks again.
+// migrate applies what is missing. Two processes may do so at once. On PostgreSQL one waits for the other's lock; on
+// SQLite each migration is one transaction, so one of them fails on what the other has just done and finds it done when
+// it looks again.
 func migrate(ctx context.Context, e engine, t target, db *sql.DB) error {
+	if err := e.writable(); err != nil {
+		return err
+	}
 	if t.version > 0 {
-		p, err := goose.NewProvider(e.dialect(), db, t.migrations,
-			goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
+		dialect, options := e.dialect()
+		options = append(options, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
+		p, err := goose.NewProvider(dialect, db, t.migrations, options...)
 		if err != nil {
 			return unavailable("reading the migrations", err)
 		}

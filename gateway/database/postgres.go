@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"clinicgate/policy"
 	"github.com/jackc/pgx/v5"
@@ -70,9 +71,46 @@ func pool(c *pgx.ConnConfig) *sql.DB {
 
 func (e *postgresEngine) setup(context.Context, *sql.Conn, bool) error { return nil }
 
-func (e *postgresEngine) backup(context.Context, target, string) error { return errors.New("todo") }
+func (e *postgresEngine) dialect() (goose.Dialect, []goose.ProviderOption) {
+	return goose.DialectPostgres, []goose.ProviderOption{goose.WithSessionLocker(migrationLock{})}
+}
 
-func (e *postgresEngine) dialect() goose.Dialect { return goose.DialectPostgres }
+func (e *postgresEngine) writable() error { return nil }
+
+func (e *postgresEngine) readers() int { return 2 }
+
+// unhurried: copying a large table takes longer than any request may, and a reader idles while the other side writes.
+func (e *postgresEngine) unhurried(ctx context.Context, tx *Tx) error {
+	for _, setting := range []string{"statement_timeout", "idle_in_transaction_session_timeout"} {
+		if _, err := tx.Exec(ctx, "SET LOCAL "+setting+" = '1h'"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *postgresEngine) clock(ctx context.Context, tx *Tx) (time.Time, error) {
+	var micro int64
+	err := tx.QueryRow(ctx, `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`).Scan(&micro)
+	return time.UnixMicro(micro).UTC(), err
+}
+
+// migrationLock lets one node at a time migrate a database. The lock is the session's, so that it ends with a node that
+// dies, and apart from the writer's, which every transaction of a migration would need.
+type migrationLock struct{}
+
+// SessionLock waits as long as ctx allows: another node's migration may take longer than any lock elsewhere. The
+// session is the migration's own, and so are its limits.
+func (migrationLock) SessionLock(ctx context.Context, c *sql.Conn) error {
+	_, err := c.ExecContext(ctx, "SET lock_timeout = 0; SET statement_timeout = 0; SELECT pg_advisory_lock(7164012)",
+		pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+func (migrationLock) SessionUnlock(ctx context.Context, c *sql.Conn) error {
+	_, err := c.ExecContext(ctx, "SELECT pg_advisory_unlock(7164012)")
+	return err
+}
 
 func (e *postgresEngine) list(ctx context.Context) ([]policy.PracticeID, error) {
 	var out []policy.PracticeID

@@ -20,7 +20,6 @@ const (
 	openTimeout      = 30 * time.Second
 	closePatience    = 5 * time.Second
 	registryReaders  = 8
-	practiceReaders  = 4
 )
 
 // Options of a Set. Only Dir is required.
@@ -29,13 +28,15 @@ type Options struct {
 	Dir string
 	// Postgres puts the databases on a PostgreSQL server instead.
 	Postgres *Postgres
-	// MaxOpen bounds the practices' databases open at once; 0 means 128. Each takes at most 11 file descriptors. When
-	// all of them are in use, a further practice waits.
+	// MaxOpen bounds the practices' databases open at once; 0 means 128. Each takes at most 11 file descriptors, or 3
+	// connections to PostgreSQL; the registry takes 9. When all of them are in use, a further practice waits.
 	MaxOpen int
 	// IdleClose is how long a practice's database stays open unused; 0 means 5 minutes.
 	IdleClose time.Duration
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
+
+	copying bool // a copy in the making (OpenCopy)
 }
 
 // Set is the state of one gateway: the registry and the practices' databases. It is safe for concurrent use, and other
@@ -91,7 +92,7 @@ func open(ctx context.Context, o Options, registry, practice fs.FS) (*Set, error
 	if s.practice, err = newTarget(practice); err != nil {
 		return nil, err
 	}
-	if err := s.openRegistry(ctx, registry); err != nil {
+	if err := s.openRegistry(ctx, registry, o.copying); err != nil {
 		return nil, err
 	}
 	s.startJanitor()
@@ -105,7 +106,7 @@ func newEngine(o Options) (engine, error) {
 	case o.Dir == "":
 		return nil, errors.New("opening the databases: no state folder given")
 	default:
-		return newSQLite(o.Dir)
+		return newSQLite(o.Dir, o.Now)
 	}
 }
 
@@ -117,11 +118,12 @@ func newTarget(files fs.FS) (target, error) {
 	return target{migrations: files, version: v}, nil
 }
 
-func (s *Set) openRegistry(ctx context.Context, files fs.FS) error {
+func (s *Set) openRegistry(ctx context.Context, files fs.FS, copying bool) error {
 	t, err := newTarget(files)
 	if err != nil {
 		return err
 	}
+	t.copying = copying
 	if err := s.engine.create(ctx, t); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"clinicgate/policy"
 	"github.com/pressly/goose/v3"
@@ -27,7 +28,10 @@ const (
 // Every connection has WAL (readers never wait for the writer), synchronous=FULL (a commit that was answered survives
 // a power cut), foreign keys, a 5 s wait for another process's write, and SQLite's defensive mode with an untrusted
 // schema, since a state folder may have been restored from anywhere.
-type sqliteEngine struct{ dir string }
+type sqliteEngine struct {
+	dir string
+	now func() time.Time
+}
 
 // processWide sets what SQLite has once for a process. Open file description locks: with POSIX locks the close of any
 // other descriptor of the same file (a backup's, say) would silently drop SQLite's lock. fdatasync: as every Linux
@@ -37,13 +41,13 @@ var processWide = sync.OnceFunc(func() {
 	_, _ = sqlite.Fdatasync(true)
 })
 
-func newSQLite(dir string) (*sqliteEngine, error) {
+func newSQLite(dir string, now func() time.Time) (*sqliteEngine, error) {
 	processWide()
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, unavailable("finding the state folder", err)
 	}
-	e := &sqliteEngine{dir: dir}
+	e := &sqliteEngine{dir: dir, now: now}
 	for _, d := range []string{dir, filepath.Join(dir, "practices"), filepath.Join(dir, "removed")} {
 		if err := os.MkdirAll(d, dirMode); err != nil {
 			return nil, unavailable("creating the state folder", err)
@@ -143,10 +147,13 @@ func useWAL(ctx context.Context, c *sql.Conn) error {
 }
 
 func (e *sqliteEngine) begin(ctx context.Context, c *conn, write bool) error {
-	if write {
-		return c.run(ctx, "BEGIN IMMEDIATE")
+	if !write {
+		return c.run(ctx, "BEGIN")
 	}
-	return c.run(ctx, "BEGIN")
+	if err := c.run(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	return e.writable() // asked with the lock in hand: Freeze takes each lock once, and then nobody writes
 }
 
 // classify: constraint failures are the caller's, all else means that nothing can be decided. Errors of the file or
@@ -173,7 +180,16 @@ func (e *sqliteEngine) classify(err error) class {
 	return classBroken
 }
 
-func (e *sqliteEngine) dialect() goose.Dialect { return goose.DialectSQLite3 }
+func (e *sqliteEngine) dialect() (goose.Dialect, []goose.ProviderOption) {
+	return goose.DialectSQLite3, nil
+}
+
+func (e *sqliteEngine) readers() int { return 4 }
+
+func (e *sqliteEngine) unhurried(context.Context, *Tx) error { return nil } // nothing bounds it
+
+// clock is the machine's own: nobody else has the files open.
+func (e *sqliteEngine) clock(context.Context, *Tx) (time.Time, error) { return e.now(), nil }
 
 func (e *sqliteEngine) list(context.Context) ([]policy.PracticeID, error) {
 	entries, err := os.ReadDir(filepath.Join(e.dir, "practices"))

@@ -38,6 +38,9 @@ func (e *sqliteEngine) create(ctx context.Context, t target) error {
 	if _, err := os.Lstat(file); err == nil {
 		return nil
 	}
+	if err := e.writable(); err != nil {
+		return err
+	}
 	temp := filepath.Join(filepath.Dir(file), unfinished+rand.Text()+".db")
 	defer func() {
 		for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {

@@ -32,6 +32,9 @@ func (e *sqliteEngine) leaving(t target) bool {
 // remove: marker, wait until nobody has the file open, rename, marker away. Broken off anywhere, it can be run again.
 func (e *sqliteEngine) remove(ctx context.Context, t target, stamp int64) error {
 	doing := "removing the " + t.String()
+	if err := e.writable(); err != nil {
+		return err
+	}
 	file := e.path(t)
 	if _, err := os.Lstat(file); errors.Is(err, os.ErrNotExist) {
 		if !e.leaving(t) {

@@ -11,6 +11,7 @@ import (
 const (
 	queueTimeout    = 10 * time.Second // longest wait for a connection inside this process
 	rollbackTimeout = 5 * time.Second
+	answerTimeout   = 15 * time.Second // longest wait for a begin or commit: longer than a server's own limits
 )
 
 // store is one open database: one connection that writes, a few that read.
@@ -118,8 +119,11 @@ func (s *store) transact(ctx context.Context, l *lane, write bool, fn func(*Tx) 
 		broken = s.engine.classify(ferr) == classBroken || c.rollback() != nil
 		return s.judge(doing, ferr)
 	}
-	// From here the context no longer counts: a commit is carried through, so that its outcome is known.
-	if err := c.run(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+	// From here the caller's context no longer counts: a commit is carried through, so that its outcome is known. A
+	// server that stands still must not hold the caller for ever, though.
+	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+	defer cancel()
+	if err := c.run(final, "COMMIT"); err != nil {
 		broken = true
 		return s.outage(doing, err)
 	}
@@ -135,7 +139,7 @@ func (s *store) start(ctx context.Context, l *lane, write bool) (*conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err = s.engine.begin(ctx, c, write); err == nil {
+		if err = s.begun(ctx, c, write); err == nil {
 			c.used = true
 			return c, nil
 		}
@@ -146,6 +150,12 @@ func (s *store) start(ctx context.Context, l *lane, write bool) (*conn, error) {
 			return nil, err
 		}
 	}
+}
+
+func (s *store) begun(ctx context.Context, c *conn, write bool) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return s.engine.begin(ctx, c, write)
 }
 
 func (c *conn) run(ctx context.Context, statement string) error {

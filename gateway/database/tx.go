@@ -35,6 +35,17 @@ func (t *Tx) Practice() (id policy.PracticeID, generation int64) {
 	return t.store.target.practice, t.store.target.generation
 }
 
+// Clock tells the time by the clock that all who have the databases open share: leases end by it.
+func (t *Tx) Clock(ctx context.Context) (time.Time, error) {
+	if err := t.usable(nil); err != nil {
+		return time.Time{}, err
+	}
+	return t.store.engine.clock(ctx, t)
+}
+
+// unhurried lets this transaction take longer than any that people wait for.
+func (t *Tx) unhurried(ctx context.Context) error { return t.store.engine.unhurried(ctx, t) }
+
 // Exec runs a statement that returns no rows and says how many it changed.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (affected int64, err error) {
 	if err := t.usable(args); err != nil {
