@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"io/fs"
+	"time"
 )
 
 // OpenWith opens a Set with other migrations than the embedded ones.
@@ -35,4 +36,11 @@ func Relax(ctx context.Context, d *PracticeDB) error {
 	defer h.store.write.put(c, false)
 	_, err = c.ExecContext(ctx, "PRAGMA synchronous=NORMAL")
 	return err
+}
+
+// SetAnswerTimeout makes waiting for a begin or a commit shorter, and returns what undoes that.
+func SetAnswerTimeout(d time.Duration) (undo func()) {
+	before := answerTimeout
+	answerTimeout = d
+	return func() { answerTimeout = before }
 }

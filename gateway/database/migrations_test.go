@@ -9,6 +9,7 @@ import (
 	"testing/fstest"
 
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -32,8 +33,8 @@ func TestEmbeddedMigrationsApply(t *testing.T) {
 }
 
 func TestProcessesMigrateAtOnce(t *testing.T) {
-	dir := t.TempDir()
-	old := openFiles(t, database.Options{Dir: dir})
+	o := databasetest.Options(t, database.Options{Dir: t.TempDir()})
+	old := openFiles(t, o)
 	createMany(t, old, 3)
 	next := fstest.MapFS{"00001_note.sql": {Data: []byte(noteSchema)}}
 	for i := 2; i < 8; i++ {
@@ -44,7 +45,7 @@ func TestProcessesMigrateAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			s, err := database.OpenWith(t.Context(), database.Options{Dir: dir}, next, next)
+			s, err := database.OpenWith(t.Context(), o, next, next)
 			if err != nil {
 				t.Error(err)
 				return
@@ -55,7 +56,7 @@ func TestProcessesMigrateAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s, err := database.OpenWith(t.Context(), database.Options{Dir: dir}, next, next)
+	s, err := database.OpenWith(t.Context(), o, next, next)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,10 @@ import (
 const (
 	queueTimeout    = 10 * time.Second // longest wait for a connection inside this process
 	rollbackTimeout = 5 * time.Second
-	answerTimeout   = 15 * time.Second // longest wait for a begin or commit: longer than a server's own limits
 )
+
+// answerTimeout is the longest wait for a begin or a commit: longer than a server's own limits.
+var answerTimeout = 15 * time.Second
 
 // store is one open database: one connection that writes, a few that read.
 type store struct {
