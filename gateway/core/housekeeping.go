@@ -5,33 +5,31 @@ import (
 	"errors"
 	"time"
 
+	"clinicgate/gateway/database"
 	"clinicgate/policy"
 )
 
-// housekeeping bounds the time one practice may take, and how often the round is made.
+// housekeeping bounds the time one practice may take, and how often the round is made
+// and looked after.
 const (
 	houseRound   = 24 * time.Hour
+	houseLook    = time.Minute
 	housePause   = 50 * time.Millisecond
 	houseTimeout = 5 * time.Minute
 )
 
-// keepHouse goes round all practices once a day and removes what is past its time:
-// audit events beyond the retention. It opens one practice after the other, with a
-// pause between, so that requests do not feel it.
+// keepHouse has a round over all practices made once a day, by one of the nodes, which
+// removes what is past its time: audit events beyond the retention. It opens one practice
+// after the other, with a pause between, so that requests do not feel it.
 func (c *Core) keepHouse(ctx context.Context) error {
-	timer := time.NewTimer(time.Minute)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
+	jobs := newLeases(c.DB.Registry())
+	for sleep(ctx, houseLook) {
+		_, err := jobs.once(ctx, "housekeeping", houseRound, c.tidy)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, database.ErrFrozen) {
+			c.Log().Error("housekeeping was not done", "reason", err)
 		}
-		if err := c.tidy(ctx); err != nil {
-			return err
-		}
-		timer.Reset(houseRound)
 	}
+	return ctx.Err()
 }
 
 // tidy makes one round. A practice that fails is left for the next round and does not
