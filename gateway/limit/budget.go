@@ -7,7 +7,7 @@ import (
 	"github.com/ulule/limiter/v3"
 )
 
-// tier is one shared budget.
+// tier is one budget that many accounts share.
 type tier struct {
 	name    string // the Reason of a refusal
 	limiter *limiter.Limiter
@@ -16,8 +16,10 @@ type tier struct {
 
 // tiers are the shared budgets in the order they are taken: the narrowest
 // first, so that one noisy address is stopped before it touches the rest.
-func (b Budgets) tiers(store limiter.Store) []tier {
-	return []tier{
+type tiers []tier
+
+func (b Budgets) tiers(store limiter.Store) tiers {
+	return tiers{
 		{"address", b.Address.limiter(store), addressKey("address")},
 		{"address", b.AddressDay.limiter(store), addressKey("address-day")},
 		{"practice", b.Practice.limiter(store), practiceKey},
@@ -29,82 +31,41 @@ func (b Budget) limiter(store limiter.Store) *limiter.Limiter {
 	return limiter.New(store, limiter.Rate{Period: b.Period, Limit: b.Limit})
 }
 
-// many is a limit that is never reached, for a counter that is only read.
-const many = int64(1) << 40
-
-// accountBackoff is the growing wait of one account. It is made of three
-// counters, each one atomic step of a limiter.Store, so that it holds on any
-// store and for parallel attempts:
-//
-//   - tries: attempts since the window began. The first Free-1 pass at once.
-//   - gate: passes one attempt, then closes for the wait of the present step.
-//   - steps: how often the gate was passed; chooses the wait.
-//
-// Refused attempts move neither gate nor steps, so hammering does not make
-// the owner's wait longer.
-type accountBackoff struct {
-	tries, steps *limiter.Limiter
-	gates        []*limiter.Limiter // by step, each with a longer window
+// take counts one in every tier. When one refuses or fails, all of them are
+// given back what was counted. An error is a case of its own: a zero
+// limiter.Context would otherwise read as allowed.
+func (ts tiers) take(ctx context.Context, a Attempt, now func() time.Time) (Verdict, error) {
+	for i, t := range ts {
+		c, err := t.limiter.Increment(ctx, t.key(a), 1)
+		if err != nil {
+			ts[:i].giveBack(ctx, a)
+			return Verdict{reason: "unavailable"}, err
+		}
+		if c.Reached {
+			ts[:i+1].giveBack(ctx, a)
+			return Verdict{retry: until(c.Reset, now()), reason: t.name}, nil
+		}
+	}
+	return Verdict{allowed: true}, nil
 }
 
-func newAccountBackoff(store limiter.Store, b Backoff) accountBackoff {
-	w := accountBackoff{
-		tries: Budget{b.Free - 1, b.Forget}.limiter(store),
-		steps: Budget{many, b.Forget}.limiter(store),
-	}
-	for wait := b.First; ; wait *= 2 {
-		w.gates = append(w.gates, Budget{1, min(wait, b.Max)}.limiter(store))
-		if wait >= b.Max {
-			return w
+// giveBack undoes take. After an error the budget is one tighter than it
+// should be until its window ends, and the rest is not tried: whatever failed
+// would fail again.
+func (ts tiers) giveBack(ctx context.Context, a Attempt) {
+	for _, t := range ts {
+		if _, err := t.limiter.Increment(ctx, t.key(a), -1); err != nil {
+			return
 		}
 	}
 }
 
-// take counts one attempt on the account. Any error refuses.
-func (w accountBackoff) take(ctx context.Context, now func() time.Time, a Attempt) Verdict {
-	unavailable := Verdict{reason: "unavailable"}
-	tries, err := w.tries.Increment(ctx, accountKey("tries", a), 1)
-	if err != nil {
-		return unavailable
-	}
-	if !tries.Reached {
-		return Verdict{allowed: true}
-	}
-	steps, err := w.steps.Peek(ctx, accountKey("steps", a))
-	if err != nil {
-		return unavailable
-	}
-	step := min(steps.Limit-steps.Remaining, int64(len(w.gates)-1))
-	gate, err := w.gates[max(step, 0)].Increment(ctx, accountKey("gate", a), 1)
-	if err != nil {
-		return unavailable
-	}
-	if gate.Reached {
-		return Verdict{retry: until(gate.Reset, now()), reason: "account"}
-	}
-	if _, err := w.steps.Increment(ctx, accountKey("steps", a), 1); err != nil {
-		return unavailable
-	}
-	return Verdict{allowed: true}
+// until is the time from now to the unix second reset, rounded up to seconds.
+func until(reset int64, now time.Time) time.Duration {
+	return ceil(time.Unix(reset, 0).Sub(now))
 }
 
-// forget clears the account's failures.
-func (w accountBackoff) forget(ctx context.Context, a Attempt) {
-	ctx = context.WithoutCancel(ctx)
-	_, _ = w.tries.Reset(ctx, accountKey("tries", a))
-	_, _ = w.gates[0].Reset(ctx, accountKey("gate", a))
-	_, _ = w.steps.Reset(ctx, accountKey("steps", a))
-}
-
-// giveBack undoes one take that was allowed: a pass of the gate when there was
-// one, else one of the free attempts.
-func (w accountBackoff) giveBack(ctx context.Context, a Attempt) {
-	ctx = context.WithoutCancel(ctx)
-	steps, err := w.steps.Peek(ctx, accountKey("steps", a))
-	if err == nil && steps.Remaining < steps.Limit {
-		_, _ = w.steps.Increment(ctx, accountKey("steps", a), -1)
-		_, _ = w.gates[0].Reset(ctx, accountKey("gate", a))
-		return
-	}
-	_, _ = w.tries.Increment(ctx, accountKey("tries", a), -1)
+// ceil rounds up to whole seconds, so that nobody is told to come back too early.
+func ceil(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
 }

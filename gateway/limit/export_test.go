@@ -3,6 +3,7 @@ package limit
 import (
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/ulule/limiter/v3"
 )
 
@@ -17,3 +18,6 @@ func KeysHeld(s limiter.Store) int {
 	c.CleanUp()
 	return c.EstimatedSize()
 }
+
+// Redis is the client that l counts with.
+func Redis(l *Limiter) *goredis.Client { return l.shared.client }

@@ -25,8 +25,8 @@ func key(parts ...string) string {
 
 // accountKey does not hold the address: an account's budget is one, wherever
 // the attempts come from (THREATS F2).
-func accountKey(counter string, a Attempt) string {
-	return key("account", counter, a.Kind.String(), strconv.FormatBool(a.Device), string(a.Practice), a.Account)
+func accountKey(a Attempt) string {
+	return key("account", a.Kind.String(), strconv.FormatBool(a.Device), string(a.Practice), a.Account)
 }
 
 // addressKey is practice-free on purpose: one address that tries its way

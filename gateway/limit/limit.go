@@ -118,100 +118,135 @@ func (v Verdict) Reason() string {
 }
 
 // Limiter holds the budgets. It is safe for concurrent use. The zero Limiter
-// and the nil Limiter refuse everything.
+// and a nil one refuse everything.
 type Limiter struct {
-	now    func() time.Time
-	shared [2][]tier             // by known device: address, practice, gateway
-	own    [kinds]accountBackoff // by kind
+	now      func() time.Time
+	tiers    [2]tiers // this node's own counts: strangers', known devices'
+	accounts *accounts
+	backoff  [kinds]Backoff
+	shared   *shared // nil: this node is by itself
 }
 
 // New returns a Limiter with the budgets of o; what o leaves out has the
-// default of the table above.
+// default of the table above. It does no I/O.
 func New(o Options) *Limiter {
 	o = o.withDefaults()
-	store := o.store()
-	l := &Limiter{now: o.Now, shared: [2][]tier{
-		o.Strangers.tiers(store), o.Known.tiers(store),
-	}}
-	l.own[KindPassword] = newAccountBackoff(store, o.Password)
-	l.own[KindTOTP] = newAccountBackoff(store, o.TOTP)
+	store := newMemoryStore(o.Now, o.Capacity)
+	l := &Limiter{
+		now:      o.Now,
+		tiers:    [2]tiers{o.Strangers.tiers(store), o.Known.tiers(store)},
+		accounts: newAccounts(o.Now, o.Capacity),
+		backoff:  [kinds]Backoff{KindPassword: o.Password, KindTOTP: o.TOTP},
+	}
+	if o.Redis != nil {
+		l.shared = newShared(o)
+	}
 	return l
+}
+
+// Run tries Redis once a second until ctx ends, and returns its error. It
+// makes the alarm and Stats tell the truth when nobody signs in; decisions do
+// not wait for it. Without Redis it does nothing.
+func (l *Limiter) Run(ctx context.Context) error {
+	if l.shared == nil {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	every := time.NewTicker(probeEvery)
+	defer every.Stop()
+	for {
+		l.shared.probe(ctx)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-every.C:
+		}
+	}
+}
+
+// Stats are for metrics.
+type Stats struct {
+	Failing bool  // Redis is configured and does not count
+	Alone   int64 // attempts that this node decided because Redis did not
+}
+
+// Stats reports how the sharing of budgets goes.
+func (l *Limiter) Stats() Stats {
+	if l.shared == nil {
+		return Stats{}
+	}
+	return Stats{Failing: l.shared.failing.Load(), Alone: l.shared.alone.Load()}
 }
 
 // Take counts a and decides on it. Call it before any work is done for the
 // attempt, then Succeeded if the password or code was right, Return if it
 // could not be checked, and nothing if it was wrong.
+//
+// The shared budgets of this node count and refuse at all times, those in
+// Redis on top of them. On the account Redis decides, or this node when Redis
+// does not answer.
 func (l *Limiter) Take(ctx context.Context, a Attempt) Verdict {
 	if l == nil || l.now == nil || !a.complete() {
 		return Verdict{}
 	}
-	tiers := l.tiers(a)
-	for i, t := range tiers {
-		if v := l.count(ctx, t, a); !v.allowed {
-			l.giveBack(ctx, tiers[:i+1], a)
+	own := l.tiers[column(a)]
+	if v, err := own.take(ctx, a, l.now); err != nil || !v.allowed {
+		return v
+	}
+	v := l.decide(ctx, a)
+	if !v.allowed {
+		own.giveBack(ctx, a)
+	}
+	return v
+}
+
+// decide asks Redis, or this node's memory of the account.
+func (l *Limiter) decide(ctx context.Context, a Attempt) Verdict {
+	key, b := accountKey(a), l.backoff[a.Kind]
+	if l.shared != nil {
+		after, v, err := l.shared.take(ctx, a, b, l.accounts.get(key), l.accounts.clock.NowNano)
+		if err == nil {
+			l.accounts.learn(key, after)
 			return v
 		}
 	}
-	v := l.own[a.Kind].take(ctx, l.now, a)
-	if !v.allowed {
-		l.giveBack(ctx, tiers, a)
-	}
-	return v
+	return l.accounts.take(key, b)
 }
 
 // Succeeded gives back what a took and forgets the failures of its account,
 // those of the same kind and from the same sort of device.
 func (l *Limiter) Succeeded(ctx context.Context, a Attempt) {
-	if l == nil || l.now == nil || !a.complete() {
-		return
-	}
-	l.giveBack(ctx, l.tiers(a), a)
-	l.own[a.Kind].forget(ctx, a)
+	l.settle(ctx, opSucceeded, a, Backoff.succeeded)
 }
 
 // Return gives back what a took, because the password or code was not
 // checked (too busy, database unavailable): a failure of ours must not use up
 // somebody's attempts. It gives back one attempt, so it never buys a guess.
 func (l *Limiter) Return(ctx context.Context, a Attempt) {
+	l.settle(ctx, opGiveBack, a, Backoff.giveBack)
+}
+
+// settle ends an attempt that was taken: in Redis, and here by step.
+func (l *Limiter) settle(ctx context.Context, op string, a Attempt, step func(Backoff, account, int64) account) {
 	if l == nil || l.now == nil || !a.complete() {
 		return
 	}
-	l.giveBack(ctx, l.tiers(a), a)
-	l.own[a.Kind].giveBack(ctx, a)
+	l.tiers[column(a)].giveBack(ctx, a)
+	key, b := accountKey(a), l.backoff[a.Kind]
+	known := l.accounts.get(key)
+	l.accounts.change(key, b, func(s account, now int64) account { return step(b, s, now) })
+	if l.shared == nil {
+		return
+	}
+	if after, err := l.shared.settle(ctx, op, a, b, known, l.accounts.clock.NowNano); err == nil {
+		l.accounts.learn(key, after)
+	}
 }
 
-// tiers returns the shared budgets that a draws on, the narrowest first.
-func (l *Limiter) tiers(a Attempt) []tier {
+// column chooses the budgets that a draws on.
+func column(a Attempt) int {
 	if a.Device {
-		return l.shared[1]
+		return 1
 	}
-	return l.shared[0]
-}
-
-// count takes one from t. An error of the store refuses: a zero
-// limiter.Context would otherwise read as allowed.
-func (l *Limiter) count(ctx context.Context, t tier, a Attempt) Verdict {
-	c, err := t.limiter.Increment(ctx, t.key(a), 1)
-	switch {
-	case err != nil:
-		return Verdict{reason: "unavailable"}
-	case c.Reached:
-		return Verdict{retry: until(c.Reset, l.now()), reason: t.name}
-	}
-	return Verdict{allowed: true}
-}
-
-// giveBack undoes count. An error is left alone: the budget is then one
-// tighter than it should be until its window ends.
-func (l *Limiter) giveBack(ctx context.Context, tiers []tier, a Attempt) {
-	ctx = context.WithoutCancel(ctx)
-	for _, t := range tiers {
-		_, _ = t.limiter.Increment(ctx, t.key(a), -1)
-	}
-}
-
-// until is the time from now to the unix second reset, rounded up to seconds.
-func until(reset int64, now time.Time) time.Duration {
-	d := time.Unix(reset, 0).Sub(now)
-	return (d + time.Second - 1).Truncate(time.Second)
+	return 0
 }

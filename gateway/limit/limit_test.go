@@ -2,7 +2,6 @@ package limit_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -384,20 +383,6 @@ func TestSuccessesAreNoCreditForGuesses(t *testing.T) {
 	}
 }
 
-// THREATS L3: the shared store fails; this node goes on counting.
-func TestStoreFailureLiftsNoLimit(t *testing.T) {
-	var alarms atomic.Int64
-	l := limit.New(limit.Options{
-		Now: newClock().Now, Store: brokenStore{}, Alarm: func(error) { alarms.Add(1) },
-	})
-	if got := allowed(t, l, 100, func(n int) limit.Attempt { return from(attempt(1), n) }); got != 5 {
-		t.Errorf("%d guesses passed without the store, want 5", got)
-	}
-	if alarms.Load() == 0 {
-		t.Error("nobody was alarmed")
-	}
-}
-
 // Settings: mistakes are named, and never lift a limit.
 func TestSettings(t *testing.T) {
 	tests := map[string]struct {
@@ -439,8 +424,6 @@ func allowed(t *testing.T, l *limit.Limiter, n int, a func(n int) limit.Attempt)
 	}
 	return passed
 }
-
-var errBroken = errors.New("connection refused")
 
 func BenchmarkTake(b *testing.B) {
 	l := limit.New(limit.Options{})

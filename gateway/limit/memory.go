@@ -24,7 +24,7 @@ type window struct {
 }
 
 func newMemoryStore(now func() time.Time, capacity int) *memoryStore {
-	c := clock{now: now, start: now()}
+	c := newClock(now)
 	return &memoryStore{clock: c, cache: otter.Must(&otter.Options[string, window]{
 		MaximumSize: capacity,
 		Clock:       c,
@@ -99,6 +99,8 @@ type clock struct {
 	now   func() time.Time
 	start time.Time
 }
+
+func newClock(now func() time.Time) clock { return clock{now: now, start: now()} }
 
 // NowNano is the time since start.
 func (c clock) NowNano() int64 { return int64(c.now().Sub(c.start)) }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ulule/limiter/v3"
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // Budget is a number of attempts in a window of time. The zero Budget stands
@@ -40,14 +40,15 @@ type Options struct {
 	Known     Budgets          // for Attempt.Device
 	Password  Backoff
 	TOTP      Backoff
-	// Store counts for all nodes together, for instance in Redis. Default:
-	// none, only this node's memory counts. When it fails, this node's memory
-	// takes over with the same budgets: no limit is lifted (THREATS L3).
-	Store limiter.Store
-	// Alarm, when set, hears of every failure of Store. It must not block.
+	// Redis counts for all nodes together. Default: none, only this node counts.
+	// When it does not answer, this node goes on alone with the same budgets: no
+	// limit is lifted (THREATS L3). The caller closes it after Run has ended.
+	Redis *goredis.Client
+	// Alarm, when set, hears once that Redis has begun to fail, and with nil that
+	// it answers again. It must not block.
 	Alarm func(error)
-	// Capacity bounds this node's memory of attempts, in keys of about 200
-	// bytes. Default 200,000.
+	// Capacity bounds this node's memory of attempts, in accounts and as many
+	// shared budgets of about 200 bytes each. Default 200,000.
 	Capacity int
 }
 
@@ -154,13 +155,4 @@ func (b Backoff) or(d Backoff) Backoff {
 		return d
 	}
 	return b
-}
-
-// store is where the attempts are counted.
-func (o Options) store() limiter.Store {
-	memory := newMemoryStore(o.Now, o.Capacity)
-	if o.Store == nil {
-		return memory
-	}
-	return &fallbackStore{first: o.Store, second: memory, alarm: o.Alarm}
 }

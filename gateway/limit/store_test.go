@@ -1,7 +1,6 @@
 package limit_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -10,26 +9,6 @@ import (
 
 	"clinicgate/gateway/limit"
 )
-
-// brokenStore fails as a Redis that is away does: with the zero Context, which
-// reads as "allowed".
-type brokenStore struct{}
-
-func (brokenStore) Get(context.Context, string, limiter.Rate) (limiter.Context, error) {
-	return limiter.Context{}, errBroken
-}
-
-func (brokenStore) Peek(context.Context, string, limiter.Rate) (limiter.Context, error) {
-	return limiter.Context{}, errBroken
-}
-
-func (brokenStore) Reset(context.Context, string, limiter.Rate) (limiter.Context, error) {
-	return limiter.Context{}, errBroken
-}
-
-func (brokenStore) Increment(context.Context, string, int64, limiter.Rate) (limiter.Context, error) {
-	return limiter.Context{}, errBroken
-}
 
 // A flood of made-up accounts must neither fill the memory nor push out the
 // account that is being attacked.
