@@ -1,5 +1,6 @@
 // Package bus tells every node of a change: the feed's rows in the registry are the truth, and each node reads them in
-// order. What is lost is late by one poll, never lost.
+// order. Nodes that share a Redis tell each other there when it is time to look; what is lost there is late by one
+// poll, never lost.
 package bus
 
 import (
@@ -63,6 +64,14 @@ type Feed struct {
 	now    func() time.Time
 	lastOK atomic.Int64 // unix microseconds, 0 before the first success
 
+	wire      Wire // nil: none
+	listening atomic.Bool
+	interval  time.Duration
+	said      atomic.Int64  // the highest number to announce
+	word      atomic.Int64  // the last number heard that was news
+	reached   atomic.Int64  // seen, for those who must not wait for mu
+	say, look chan struct{} // something to announce; something to read
+
 	mu          sync.Mutex // held while delivering: one at a time, in order
 	subscribers []func(Change)
 	seen        int64 // the last number delivered
@@ -75,14 +84,14 @@ func New(reg *database.DB, now func() time.Time) *Feed {
 	if now == nil {
 		now = time.Now
 	}
-	f := &Feed{reg: reg, now: now}
+	f := &Feed{reg: reg, now: now, interval: Interval, say: make(chan struct{}, 1), look: make(chan struct{}, 1)}
 	ctx, cancel := context.WithTimeout(context.Background(), pollTimeout)
 	defer cancel()
 	start := now()
 	_ = reg.Read(ctx, func(tx *database.Tx) error {
 		s, err := readState(ctx, tx)
 		if err == nil {
-			f.seen = s.last
+			f.see(s.last)
 			f.lastOK.Store(start.UnixMicro())
 		}
 		return err
@@ -108,6 +117,7 @@ func (f *Feed) LastOK() time.Time {
 }
 
 // Publish writes the change and, before it returns, delivers it in this process. When it fails nothing was written.
+// While Run runs, the other nodes hear of it by the wire, if there is one.
 func (f *Feed) Publish(ctx context.Context, c Change) error {
 	var after func()
 	err := f.reg.Write(ctx, func(tx *database.Tx) (err error) {
@@ -131,7 +141,10 @@ func (f *Feed) PublishTx(ctx context.Context, tx *database.Tx, c Change) (after 
 	if c.Seq, err = insert(ctx, tx, c); err != nil {
 		return nil, err
 	}
-	return func() { f.catchUp(context.WithoutCancel(ctx), c) }, nil
+	return func() {
+		f.announce(c.Seq)
+		f.catchUp(context.WithoutCancel(ctx), c)
+	}, nil
 }
 
 var errKind = errors.New("publishing a change: unknown kind")
@@ -167,6 +180,12 @@ func (f *Feed) catchUp(ctx context.Context, own Change) {
 	if err := f.poll(ctx); err != nil || f.seen < own.Seq {
 		f.deliver(own)
 	}
+}
+
+// see notes that everything up to seq was delivered; f.mu is held.
+func (f *Feed) see(seq int64) {
+	f.seen = seq
+	f.reached.Store(seq)
 }
 
 // deliver calls the subscribers; f.mu is held.

@@ -6,37 +6,42 @@ import (
 )
 
 // Run polls until ctx ends, and returns its error. A poll that fails is tried again, at growing intervals; meanwhile
-// LastOK stands still. Run also prunes; any node may.
+// LastOK stands still. Run also prunes; any node may. It listens to the wire, if there is one.
 func (f *Feed) Run(ctx context.Context) error {
+	defer f.connect(ctx)()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	pause := Interval
+	p := pace{interval: f.interval}
 	var pruned time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-f.look:
+			if f.word.Load() > f.reached.Load() { // else a poll came before it
+				timer.Reset(p.heard(time.Now()))
+			}
+			continue
 		case <-timer.C:
 		}
-		if err := f.pollOnce(ctx); err != nil {
-			pause = min(2*pause, maxBackOff)
-		} else {
-			pause = Interval
-			if now := f.now(); now.Sub(pruned) >= pruneEvery {
-				pruned = now
-				f.prune(ctx) // a failure is no harm: the next pruning takes the more
-			}
+		found, err := f.pollOnce(ctx)
+		timer.Reset(p.polled(time.Now(), found, err))
+		if now := f.now(); err == nil && now.Sub(pruned) >= pruneEvery {
+			pruned = now
+			f.prune(ctx) // a failure is no harm: the next pruning takes the more
 		}
-		timer.Reset(pause)
 	}
 }
 
-func (f *Feed) pollOnce(ctx context.Context) error {
+// pollOnce reports whether there was something new.
+func (f *Feed) pollOnce(ctx context.Context) (found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.poll(ctx)
+	before := f.seen
+	err = f.poll(ctx)
+	return f.seen != before, err
 }
 
 func (f *Feed) prune(ctx context.Context) {
@@ -55,12 +60,12 @@ func (f *Feed) poll(ctx context.Context) error {
 		}
 		if s.last < f.seen || s.pruned > f.seen || (s.last > f.seen && len(changes) == 0) {
 			// The registry is an older one, or rows are gone that this node has not seen.
-			f.seen = s.last
+			f.see(s.last)
 			f.deliver(Change{Seq: s.last, At: start.UTC(), Kind: KindAll})
 		} else {
 			for _, c := range changes {
 				f.deliver(c)
-				f.seen = c.Seq
+				f.see(c.Seq)
 			}
 		}
 		if f.seen >= s.last {
