@@ -18,14 +18,14 @@ func (f *Feed) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-f.look:
-			if f.word.Load() > f.reached.Load() { // else a poll came before it
-				timer.Reset(p.heard(time.Now()))
+			if !p.word && f.word.Load() > f.reached.Load() { // else a poll is coming, or came before it
+				timer.Reset(p.heard(f.now()))
 			}
 			continue
 		case <-timer.C:
 		}
 		found, err := f.pollOnce(ctx)
-		timer.Reset(p.polled(time.Now(), found, err))
+		timer.Reset(p.polled(f.now(), found, err))
 		if now := f.now(); err == nil && now.Sub(pruned) >= pruneEvery {
 			pruned = now
 			f.prune(ctx) // a failure is no harm: the next pruning takes the more

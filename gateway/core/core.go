@@ -18,9 +18,12 @@ import (
 	"clinicgate/gateway/database"
 	"clinicgate/gateway/directory"
 	"clinicgate/gateway/limit"
+	"clinicgate/gateway/redis"
 	"clinicgate/gateway/session"
 	"clinicgate/gateway/vault"
 	"clinicgate/policy"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // Options say where an installation keeps its state.
@@ -31,6 +34,7 @@ type Options struct {
 
 	Postgres      *database.Postgres // nil: SQLite files in State
 	OpenPractices int                // practices' databases open at once; 0: as many as database.Options says
+	Redis         *redis.Options     // nil: this gateway is by itself
 
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: discards
@@ -55,6 +59,7 @@ type Core struct {
 	aliases   atomic.Pointer[headerAliases]
 	retention atomic.Int64 // of audit events, a time.Duration
 
+	redis   *goredis.Client // nil: none
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -71,6 +76,7 @@ func Open(ctx context.Context, o Options) (*Core, error) {
 	c.run(background, "change feed", c.Feed.Run)
 	c.run(background, "directory", c.Directory.Run)
 	c.run(background, "sessions", c.Sessions.Run)
+	c.run(background, "sign-in budgets", c.Limits.Run)
 	c.run(background, "signing keys", c.keepKeys)
 	c.run(background, "housekeeping", c.keepHouse)
 	return c, nil
@@ -100,6 +106,9 @@ func open(ctx context.Context, o Options) (_ *Core, err error) {
 		return nil, err
 	}
 	c.Feed = bus.New(c.DB.Registry(), c.Now)
+	if c.redis, err = openRedis(o.Redis, c.Feed); err != nil {
+		return nil, err
+	}
 	if c.Directory, err = directory.Open(ctx, c.DB.Registry(), c.Feed, o.Platform); err != nil {
 		return nil, err
 	}
@@ -117,7 +126,7 @@ func (c *Core) openPeople() {
 	c.Audit = audit.New(audit.Options{
 		DB: c.DB, Vault: c.Vault, Now: c.Now, Alarm: func(message string, args ...any) { c.Log().Error(message, args...) },
 	})
-	c.Limits = limit.New(limit.Options{Now: c.Now})
+	c.Limits = limit.New(limit.Options{Now: c.Now, Redis: c.redis, Alarm: c.redisAlarm})
 	c.Accounts = account.New(account.Options{
 		DB: c.DB, Vault: c.Vault, Now: c.Now, Changed: c.personChanged, PracticeName: c.practiceName,
 	})
@@ -175,6 +184,9 @@ func (c *Core) Close() error {
 	}
 	if c.DB != nil {
 		failures = append(failures, c.DB.Close())
+	}
+	if c.redis != nil {
+		failures = append(failures, c.redis.Close())
 	}
 	return errors.Join(failures...)
 }

@@ -8,6 +8,7 @@ import (
 
 	"clinicgate/config"
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/redis"
 	"clinicgate/policy"
 )
 
@@ -69,7 +70,11 @@ func readCluster(file string, o *Options) error {
 	if o.OpenPractices == 0 {
 		o.OpenPractices = defaultOpenPractices
 	}
-	o.Postgres.Password, err = readSecret(c.Postgres.Password)
+	if o.Postgres.Password, err = readSecret(c.Postgres.Password); err != nil || c.Redis == nil {
+		return err
+	}
+	o.Redis = &redis.Options{URL: c.Redis.URL, CA: c.Redis.CA, Username: c.Redis.Username}
+	o.Redis.Password, err = readSecret(c.Redis.Password)
 	return err
 }
 

@@ -25,7 +25,13 @@ func readings(c *Core) []prometheus.Collector {
 		func() float64 { return float64(c.Sessions.Stats().Cached) })
 	gauge("feed_age_seconds", "Seconds since the change feed was last read. Alarm above 5.",
 		func() float64 { return c.Now().Sub(c.Feed.LastOK()).Seconds() })
+	gauge("feed_listening", "Whether other nodes' changes are heard of by Redis, before the next poll.",
+		func() float64 { return number(c.Feed.Listening()) })
+	gauge("limits_failing", "Whether sign-in budgets are counted by this node alone, because Redis does not answer. Alarm above 0.",
+		func() float64 { return number(c.Limits.Stats().Failing) })
 
+	counter("limits_alone_total", "Sign-in attempts that this node decided without Redis. Alarm when it grows.",
+		func() int64 { return c.Limits.Stats().Alone })
 	counter("session_lookups_unavailable_total", "Session look-ups that could not be answered. Alarm when it grows.",
 		func() int64 { return c.Sessions.Stats().Unavailable })
 	counter("session_mismatches_total", "Session records that named another practice or session. Alarm above 0.",
@@ -43,4 +49,11 @@ func readings(c *Core) []prometheus.Collector {
 	counter("audit_damaged_total", "Times an audit log was found damaged. Alarm above 0.",
 		func() int64 { return c.Audit.Stats().Damaged })
 	return all
+}
+
+func number(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }

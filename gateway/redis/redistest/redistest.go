@@ -72,20 +72,23 @@ func (s *Server) launch(t testing.TB) bool {
 	go func(cmd *exec.Cmd) { _ = cmd.Wait(); close(over) }(s.cmd)
 	c := goredis.NewClient(&goredis.Options{Addr: s.Addr(), MaxRetries: -1, DialerRetries: 1})
 	defer c.Close()
-	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		err := c.Ping(context.Background()).Err()
+	late, tick := time.After(startTimeout), time.NewTicker(5*time.Millisecond)
+	defer tick.Stop()
+	for {
 		select {
 		case <-over:
 			return false // the port is another's
-		default:
+		case <-late:
+			s.Kill()
+			return false
+		case <-tick.C:
 		}
+		err := c.Ping(context.Background()).Err()
 		var reply goredis.Error // any, also that a password is wanted
 		if err == nil || errors.As(err, &reply) {
 			return true
 		}
 	}
-	s.Kill()
-	return false
 }
 
 // Addr is its host and port.
