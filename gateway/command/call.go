@@ -18,6 +18,7 @@ import (
 type call struct {
 	*core.Core
 	platform policy.Platform
+	options  core.Options // with which it was opened
 	cmd      *cobra.Command
 	args     []string
 }
@@ -36,16 +37,21 @@ func on(fn func(ctx context.Context, c *call) error, required ...string) func(*c
 		if err != nil {
 			return err
 		}
-		if err := checkState(options); err != nil {
-			return err
-		}
-		opened, err := core.OpenTool(ctx, options)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, opened.Close()) }()
-		return fn(ctx, &call{Core: opened, platform: options.Platform, cmd: cmd, args: args})
+		return with(ctx, options, cmd, args, fn)
 	})
+}
+
+// with runs fn on an installation.
+func with(ctx context.Context, options core.Options, cmd *cobra.Command, args []string, fn func(ctx context.Context, c *call) error) (err error) {
+	if err := checkState(options); err != nil {
+		return err
+	}
+	opened, err := core.OpenTool(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	return fn(ctx, &call{Core: opened, platform: options.Platform, options: options, cmd: cmd, args: args})
 }
 
 // practiceFlag adds --practice to a group whose commands are about one practice.

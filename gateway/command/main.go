@@ -27,7 +27,7 @@ func Main() {
 }
 
 // ours are the gateway's commands in the order in which they are met.
-var ours = []string{"demo", "keys", "practice", "user", "session", "policy", "audit", "migrate", "health"}
+var ours = []string{"demo", "keys", "practice", "user", "session", "policy", "audit", "backup", "migrate", "health"}
 
 // daily are Caddy's commands that operators of the gateway use.
 var daily = []string{"run", "validate", "reload", "stop", "adapt", "fmt", "version"}

@@ -35,6 +35,7 @@ type Options struct {
 	Postgres      *database.Postgres // nil: SQLite files in State
 	OpenPractices int                // practices' databases open at once; 0: as many as database.Options says
 	Redis         *redis.Options     // nil: this gateway is by itself
+	Copying       bool               // for OpenTool: the databases are a copy in the making (database.OpenCopy)
 
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: discards
@@ -67,6 +68,9 @@ type Core struct {
 // Open opens everything and starts what runs beside requests. The master key must
 // exist: an installation that quietly made a new one could not read its secrets.
 func Open(ctx context.Context, o Options) (*Core, error) {
+	if err := checkMoved(o); err != nil {
+		return nil, err
+	}
 	c, err := open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -99,7 +103,11 @@ func open(ctx context.Context, o Options) (_ *Core, err error) {
 	if err := os.MkdirAll(o.State, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state folder: %w", err)
 	}
-	if c.DB, err = database.Open(ctx, database.Options{Dir: o.State, Postgres: o.Postgres, MaxOpen: o.OpenPractices, Now: c.Now}); err != nil {
+	openDatabases := database.Open
+	if o.Copying {
+		openDatabases = database.OpenCopy
+	}
+	if c.DB, err = openDatabases(ctx, database.Options{Dir: o.State, Postgres: o.Postgres, MaxOpen: o.OpenPractices, Now: c.Now}); err != nil {
 		return nil, err
 	}
 	if c.Vault, err = vault.Open(ctx, o.MasterKey, c.DB.Registry(), c.Now); err != nil {
@@ -119,6 +127,20 @@ func open(ctx context.Context, o Options) (_ *Core, err error) {
 	c.Metrics = newMetrics(c)
 	c.follow()
 	return c, nil
+}
+
+// checkMoved refuses to serve from a state folder that was moved to PostgreSQL: what
+// happened there since is not in it.
+func checkMoved(o Options) error {
+	if o.Postgres != nil {
+		return nil
+	}
+	f, err := database.FrozenState(o.State)
+	if err != nil || f == nil {
+		return err
+	}
+	return fmt.Errorf("the state in %s is frozen since %s: it is moved to %s: add `cluster %s` to the clinicgate block of the Caddyfile, "+
+		"or take it back with `gateway migrate --abandon`", o.State, f.At.UTC().Format(time.DateTime), f.To, f.To)
 }
 
 // openPeople wires what works on a practice's own database.

@@ -15,6 +15,10 @@ import (
 // ErrUnavailable.
 var ErrUnfinished = errors.New("a copy that is not complete")
 
+// ErrInUse says that databases are no place for a copy: they are complete, and have practices. It also matches
+// ErrUnavailable.
+var ErrInUse = errors.New("the databases are in use")
+
 // Backup copies everything to a new folder, of the same layout as a state folder whatever kind of database s has, and
 // takes the place of one when it is restored. The gateway may go on serving. The master key is not in it.
 func (s *Set) Backup(ctx context.Context, dir string, progress func(done, total int)) (err error) {
@@ -41,7 +45,8 @@ func (s *Set) Backup(ctx context.Context, dir string, progress func(done, total 
 }
 
 // OpenCopy opens databases to copy others to, making them if need be. Until Complete, Open refuses them with
-// ErrUnfinished, so that nobody serves half a copy. It refuses databases that have practices and are no copy.
+// ErrUnfinished, so that nobody serves half a copy. It refuses databases that have practices and are no copy with
+// ErrInUse.
 func OpenCopy(ctx context.Context, o Options) (*Set, error) {
 	return openCopy(ctx, o, migrations.Registry(), migrations.Practice())
 }
@@ -69,8 +74,17 @@ func (s *Set) begin(ctx context.Context) error {
 	return s.registry.Write(ctx, func(tx *Tx) error {
 		marked, err := tx.Exec(ctx, setOwner, unfinishedRegistry)
 		if err == nil && marked > 0 && len(ids) > 0 {
-			err = unavailable("making a copy", fmt.Errorf("the databases are in use, they have %d practices: name others", len(ids)))
+			err = &failure{doing: "making a copy", class: ErrInUse, cause: fmt.Errorf("they have practices: %d", len(ids))}
 		}
+		return err
+	})
+}
+
+// Discard makes the databases a copy in the making again, whatever is in them: nobody opens them any more to serve from,
+// and they can be copied to once more. Nodes that have them open go on until they are restarted.
+func (s *Set) Discard(ctx context.Context) error {
+	return s.registry.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, setOwner, unfinishedRegistry)
 		return err
 	})
 }

@@ -43,7 +43,7 @@ func (f *failure) Error() string {
 func (f *failure) Unwrap() []error {
 	out := []error{f.class}
 	switch f.class {
-	case ErrSwapped, ErrFrozen, ErrUnfinished:
+	case ErrSwapped, ErrFrozen, ErrUnfinished, ErrInUse:
 		out = append(out, ErrUnavailable)
 	}
 	if f.cause != nil {
