@@ -23,8 +23,8 @@ type Postgres struct {
 	Practices string `json:"practices" yaml:"practices"`
 	// Password is for both; without it they name a client certificate, or the server trusts the gateway.
 	Password *SecretFile `json:"password,omitempty" yaml:"password,omitempty"`
-	// OpenPractices bounds how many practices' databases this node has open at once, with up to 4 connections each;
-	// 0 means 16.
+	// OpenPractices bounds how many practices' databases this node has open at once, with up to 3 connections each
+	// beside the registry's 9; 0 means 12.
 	OpenPractices int `json:"open_practices,omitempty" yaml:"open_practices,omitempty"`
 }
 
@@ -68,7 +68,7 @@ func (c Cluster) problems() []policy.Problem {
 		c.Postgres.Password.problems("postgres.password"),
 	)
 	if c.Postgres.OpenPractices < 0 || c.Postgres.OpenPractices > 1000 {
-		ps = append(ps, policy.Problem{Field: "postgres.open_practices", Reason: "is not between 1 and 1000", Remedy: "leave it out for 16"})
+		ps = append(ps, policy.Problem{Field: "postgres.open_practices", Reason: "is not between 1 and 1000", Remedy: "leave it out for 12"})
 	}
 	if c.Redis == nil {
 		return ps

@@ -41,6 +41,15 @@ type Options struct {
 	Log *slog.Logger     // nil: discards
 }
 
+// Place names the databases. A config with another place needs another core: a state
+// folder that was moved to PostgreSQL is left by a reload.
+func (o Options) Place() string {
+	if o.Postgres == nil {
+		return o.State
+	}
+	return o.State + "\n" + o.Postgres.Registry + "\n" + o.Postgres.Practices
+}
+
 // Core is an open installation. Its parts are safe for concurrent use.
 type Core struct {
 	Now       func() time.Time

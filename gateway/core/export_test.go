@@ -12,7 +12,7 @@ func (c *Core) Tidy(ctx context.Context) error { return c.tidy(ctx) }
 type Leases struct{ l *leases }
 
 func NewLeases(c *Core) Leases {
-	l := newLeases(c.DB.Registry())
+	l := newLeases(c.DB.Registry(), c.Now)
 	l.renew = 5 * time.Millisecond
 	return Leases{l}
 }

@@ -22,7 +22,7 @@ const (
 // removes what is past its time: audit events beyond the retention. It opens one practice
 // after the other, with a pause between, so that requests do not feel it.
 func (c *Core) keepHouse(ctx context.Context) error {
-	jobs := newLeases(c.DB.Registry())
+	jobs := newLeases(c.DB.Registry(), c.Now)
 	for sleep(ctx, houseLook) {
 		_, err := jobs.once(ctx, "housekeeping", houseRound, c.tidy)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, database.ErrFrozen) {

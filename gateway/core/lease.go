@@ -15,6 +15,7 @@ import (
 // from one that is gone. A node that cannot renew its lease stops before it ends.
 type leases struct {
 	db     *database.DB
+	now    func() time.Time
 	holder string
 	length time.Duration
 	renew  time.Duration
@@ -26,8 +27,8 @@ const (
 	leaseTimeout = 5 * time.Second // of one transaction; a renewal and a failed one fit into length
 )
 
-func newLeases(db *database.DB) *leases {
-	return &leases{db: db, holder: rand.Text(), length: leaseLength, renew: leaseRenewal}
+func newLeases(db *database.DB, now func() time.Time) *leases {
+	return &leases{db: db, now: now, holder: rand.Text(), length: leaseLength, renew: leaseRenewal}
 }
 
 var errLeaseLost = errors.New("another node may have taken the job over")
@@ -35,12 +36,12 @@ var errLeaseLost = errors.New("another node may have taken the job over")
 // once does a job unless another node is at it, or it was done in the last period. ran
 // says whether this node did it.
 func (l *leases) once(ctx context.Context, name string, period time.Duration, job func(context.Context) error) (ran bool, err error) {
-	begun := time.Now()
+	begun := l.now()
 	if ran, err := l.take(ctx, name, period); err != nil || !ran {
 		return false, err
 	}
 	work, stop := context.WithCancelCause(ctx)
-	deadline := time.AfterFunc(l.length-time.Since(begun), func() { stop(errLeaseLost) })
+	deadline := time.AfterFunc(l.length-l.now().Sub(begun), func() { stop(errLeaseLost) })
 	renewals := make(chan struct{})
 	go func() {
 		defer close(renewals)
@@ -97,14 +98,14 @@ func (l *leases) take(ctx context.Context, name string, period time.Duration) (f
 // keep renews the lease until the work is over, and stops the work when it is lost.
 func (l *leases) keep(ctx context.Context, name string, deadline *time.Timer, stop context.CancelCauseFunc) {
 	for sleep(ctx, l.renew) {
-		begun := time.Now()
+		begun := l.now()
 		held, err := l.extend(ctx, name)
 		switch {
 		case err != nil: // the deadline stands
 		case !held:
 			stop(errLeaseLost)
 		default:
-			deadline.Reset(l.length - time.Since(begun))
+			deadline.Reset(l.length - l.now().Sub(begun))
 		}
 	}
 }

@@ -22,14 +22,17 @@ import (
 //
 // A transaction that writes takes an advisory lock first, so that there is one at a time over all nodes, as with
 // SQLite: whoever reads before it writes sees what the writer before it has done. One that reads sees one snapshot.
-type postgresEngine struct{ addresses }
+type postgresEngine struct {
+	addresses
+	now func() time.Time
+}
 
-func newPostgres(p Postgres) (*postgresEngine, error) {
+func newPostgres(p Postgres, now func() time.Time) (*postgresEngine, error) {
 	a, err := parsePostgres(p)
 	if err != nil {
 		return nil, err
 	}
-	return &postgresEngine{a}, nil
+	return &postgresEngine{a, now}, nil
 }
 
 // beginWrite and beginRead start a transaction in one round trip. The number is the gateway's own lock; every database

@@ -35,7 +35,7 @@ func (e *postgresEngine) createPractice(ctx context.Context, t target) error {
 		if err := db.QueryRowContext(ctx, exists, name).Scan(&there); err != nil || there {
 			return err
 		}
-		temp := e.unfinishedName(time.Now())
+		temp := e.unfinishedName(e.now())
 		if err := createDatabase(ctx, db, temp); err != nil {
 			return err
 		}

@@ -102,7 +102,7 @@ func open(ctx context.Context, o Options, registry, practice fs.FS) (*Set, error
 func newEngine(o Options) (engine, error) {
 	switch {
 	case o.Postgres != nil:
-		return newPostgres(*o.Postgres)
+		return newPostgres(*o.Postgres, o.Now)
 	case o.Dir == "":
 		return nil, errors.New("opening the databases: no state folder given")
 	default:

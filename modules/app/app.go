@@ -29,7 +29,7 @@ type App struct {
 	collector *collector
 }
 
-// cores holds the open cores of this process by state folder. A reload provisions
+// cores holds the open cores of this process by the place of their databases. A reload provisions
 // the new config before the old one stops: both then share one core, and with it
 // the caches, the open streams and the signing keys.
 var cores = caddy.NewUsagePool()
@@ -77,14 +77,15 @@ func onlyValidates() bool {
 
 func (a *App) open(ctx caddy.Context, options core.Options) error {
 	options.Log = ctx.Slogger()
-	value, _, err := cores.LoadOrNew(options.State, func() (caddy.Destructor, error) {
+	place := options.Place()
+	value, _, err := cores.LoadOrNew(place, func() (caddy.Destructor, error) {
 		c, err := core.Open(context.Background(), options)
 		return shared{c}, err
 	})
 	if err != nil {
 		return fmt.Errorf("opening the gateway's state: %w", err)
 	}
-	a.core, a.key, a.options = value.(shared).Core, options.State, options
+	a.core, a.key, a.options = value.(shared).Core, place, options
 	return a.core.Metrics.Register(ctx.GetMetricsRegistry())
 }
 
