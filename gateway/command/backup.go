@@ -62,6 +62,7 @@ func backUp(ctx context.Context, c *call) error {
 
 // verifyCopy verifies the logs of all practices of a copy.
 func (c *call) verifyCopy(ctx context.Context, copied core.Options) (reports []verified, err error) {
+	copied.Redis = nil // nothing is announced of a copy
 	there, err := core.OpenTool(ctx, copied)
 	if err != nil {
 		return nil, err
