@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"clinicgate/gateway/database"
 	"clinicgate/policy"
@@ -47,6 +48,33 @@ func TestFrozenStateChangesNoMoreForAnybody(t *testing.T) {
 	}
 	if after := count(t, s.Practice("harbour")); after != frozen || frozen < want {
 		t.Errorf("got %d rows at the freeze and %d after it, want the same and at least the %d that were acknowledged", frozen, after, want)
+	}
+}
+
+// Who had begun to write when the state was frozen is waited for.
+func TestFreezeWaitsForWhoIsWriting(t *testing.T) {
+	dir := t.TempDir()
+	s, other := openFiles(t, database.Options{Dir: dir}), openFiles(t, database.Options{Dir: dir})
+	if err := s.Create(t.Context(), "harbour"); err != nil {
+		t.Fatal(err)
+	}
+	frozen := make(chan error, 1)
+	err := other.Practice("harbour").Write(t.Context(), func(tx *database.Tx) error {
+		go func() { frozen <- s.Freeze(t.Context(), database.Frozen{}) }()
+		select {
+		case err := <-frozen:
+			t.Errorf("frozen while somebody writes: %v", err)
+			frozen <- err
+		case <-time.After(300 * time.Millisecond): // long enough to be wrong
+		}
+		_, err := tx.Exec(t.Context(), insertNote, 1, "x")
+		return err
+	})
+	if err := errors.Join(err, <-frozen); err != nil {
+		t.Fatal(err)
+	}
+	if got := count(t, s.Practice("harbour")); got != 1 {
+		t.Errorf("got %d rows, want the one that was acknowledged", got)
 	}
 }
 
