@@ -162,8 +162,22 @@ func TestSuccessesAreNoCreditInRedis(t *testing.T) {
 	for i := range 15 {
 		w.nodes[0].Succeeded(t.Context(), attempt(i))
 	}
-	if got := allowed(t, w.nodes[1], 100, func(n int) limit.Attempt { return attempt(1000 + n) }); got != 20 {
+	got := 0
+	for i, node := range w.nodes { // each of which would let 20 through by itself
+		got += allowed(t, node, 100, func(n int) limit.Attempt { return attempt(1000*(i+1) + n) })
+	}
+	if got != 20 {
 		t.Errorf("%d guesses passed, want 20", got)
+	}
+}
+
+// Whoever is refused takes nothing from the budgets in Redis that others share.
+func TestRefusedAttemptsDoNotUseUpSharedBudgetsInRedis(t *testing.T) {
+	w := newRedisWorld(t, limit.Options{Password: patient, Strangers: limit.Budgets{Address: limit.Budget{Limit: 20, Period: time.Hour}}}, 2)
+	hammered := allowed(t, w.nodes[0], 100, func(int) limit.Attempt { return attempt(1) })
+	others := allowed(t, w.nodes[1], 100, func(n int) limit.Attempt { return attempt(10 + n) })
+	if hammered != 5 || others != 15 {
+		t.Errorf("%d attempts at one account and %d at others passed, want 5 and the 15 that are left", hammered, others)
 	}
 }
 

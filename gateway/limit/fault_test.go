@@ -179,7 +179,7 @@ func TestFlushedRedisLiftsNoLimit(t *testing.T) {
 	}
 }
 
-// TestSuccessElsewhereIsBelievedAfterAFlush: an old failure does not come back
+// TestSuccessElsewhereIsBelieved: an old failure does not come back
 // over a success that another node saw later.
 func TestSuccessElsewhereIsBelieved(t *testing.T) {
 	w := newRedisWorld(t, limit.Options{Password: patient}, 2)
@@ -189,6 +189,26 @@ func TestSuccessElsewhereIsBelieved(t *testing.T) {
 	}
 	w.nodes[1].Succeeded(t.Context(), attempt(1))
 	if got := allowed(t, w.nodes[0], 20, func(n int) limit.Attempt { return from(attempt(1), n) }); got != 5 {
+		t.Errorf("%d attempts passed after the success, want 5", got)
+	}
+}
+
+// TestSuccessWithoutRedisIsBelieved: failures that Redis has kept do not come
+// back over a success that it was not told of.
+func TestSuccessWithoutRedisIsBelieved(t *testing.T) {
+	s := redistest.Start(t)
+	node := watch(t, limit.Options{Password: patient}, redistest.Client(t, redis.Options{URL: s.URL()}))
+	guess := func(n int) limit.Attempt { return from(attempt(1), n) }
+	allowed(t, node.Limiter, 4, guess)
+	s.Pause(t)
+	<-node.alarms
+	if !node.Take(t.Context(), attempt(1)).Allowed() {
+		t.Fatal("the fifth attempt is refused")
+	}
+	node.Succeeded(t.Context(), attempt(1))
+	s.Resume(t)
+	<-node.alarms
+	if got := allowed(t, node.Limiter, 20, guess); got != 5 {
 		t.Errorf("%d attempts passed after the success, want 5", got)
 	}
 }

@@ -32,6 +32,10 @@
 //
 // Windows are fixed and begin with their first attempt, so around the edge of
 // a window up to twice the number can pass; the numbers above allow for that.
+//
+// Nodes that share a Redis count there together, and each for itself as well.
+// While Redis does not answer each goes on with what it knows: N nodes then
+// give at most N budgets in the place of one.
 package limit
 
 import (
