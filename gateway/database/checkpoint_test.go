@@ -18,7 +18,7 @@ func TestDiskFullWhenTheLogIsToBeFolded(t *testing.T) {
 		return
 	}
 	dir := filepath.Join(disk, "state")
-	s := openSet(t, database.Options{Dir: dir})
+	s := openFiles(t, database.Options{Dir: dir})
 	if err := s.Create(t.Context(), "harbour"); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestDiskFullWhenTheLogIsToBeFolded(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("closing on the full disk: %v", err)
 	}
-	again := openSet(t, database.Options{Dir: dir})
+	again := openFiles(t, database.Options{Dir: dir})
 	if err := put(t, again.Practice("harbour"), rows+1, big); !errors.Is(err, database.ErrUnavailable) {
 		t.Errorf("the next process on the full disk: got %v, want ErrUnavailable", err)
 	}
