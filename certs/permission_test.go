@@ -1,6 +1,7 @@
 package certs_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
+	"github.com/caddyserver/certmagic"
 	"github.com/google/go-cmp/cmp"
 
 	"clinicgate/certs"
@@ -16,8 +18,9 @@ import (
 
 // index is the hosts that practices have, and what was asked for.
 type index struct {
-	known map[string]bool
-	asked []string
+	known  map[string]bool
+	asked  []string
+	limits map[string]error
 }
 
 func (i *index) KnownHost(host string) bool {
@@ -26,6 +29,8 @@ func (i *index) KnownHost(host string) bool {
 	}
 	return i.known[host]
 }
+
+func (i *index) OrderCertificate(_ context.Context, host string) error { return i.limits[host] }
 
 // TestOnlyAPracticesOwnHostGetsACertificate: exactly as the directory has it. Caddy
 // hands names over in lower case; any other spelling is nobody's.
@@ -113,6 +118,51 @@ func TestPermissionNeedsTheApp(t *testing.T) {
 		AppsRaw: caddy.ModuleMap{"tls": []byte(`{"automation": {"on_demand": {"permission": {"module": "practice"}}}}`)},
 	})
 	if err == nil || !strings.Contains(err.Error(), "unknown module: clinicgate") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestOrderThatIsRefusedIsNotMadeAndNotTriedAgain: CertMagic asks right before it orders.
+func TestOrderThatIsRefusedIsNotMadeAndNotTriedAgain(t *testing.T) {
+	tooMany := errors.New("too many")
+	p := certs.NewPermission(&index{limits: map[string]error{"busy.clinic.test": tooMany}})
+	for host, want := range map[string]error{"busy.clinic.test": tooMany, "quiet.clinic.test": nil} {
+		err := p.Handle(t.Context(), caddy.Event{Data: map[string]any{"identifier": host}})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", host, err, want)
+		}
+		var final certmagic.ErrNoRetry
+		if want != nil && (!errors.Is(err, caddy.ErrEventAborted) || !errors.As(err, &final)) {
+			t.Errorf("%s: %v does not stop the order for good", host, err)
+		}
+	}
+}
+
+// TestStorageTakesNoOptions in the Caddyfile, and refuses when nobody has provisioned it.
+func TestStorageTakesNoOptions(t *testing.T) {
+	for text, wantErr := range map[string]string{
+		"practice":                 "",
+		"practice /var/lib":        `not "/var/lib"`,
+		"practice {\n\troot /x\n}": `not "root"`,
+	} {
+		err := new(certs.Storage).UnmarshalCaddyfile(caddyfile.NewTestDispenser(text))
+		if wantErr == "" && err != nil || wantErr != "" && (err == nil || !strings.Contains(err.Error(), wantErr)) {
+			t.Errorf("storage %s: got %v, want %q", text, err, wantErr)
+		}
+	}
+	if s, err := new(certs.Storage).CertMagicStorage(); err == nil {
+		t.Errorf("a storage that nobody provisioned is %v", s)
+	}
+}
+
+// TestStorageNeedsTheApp: without the clinicgate app there is no registry, and the config
+// is refused with the remedy.
+func TestStorageNeedsTheApp(t *testing.T) {
+	err := caddy.Validate(&caddy.Config{
+		Admin:      &caddy.AdminConfig{Disabled: true},
+		StorageRaw: []byte(`{"module": "practice"}`),
+	})
+	if err == nil || !strings.Contains(err.Error(), "write `clinicgate {`") {
 		t.Errorf("got %v", err)
 	}
 }

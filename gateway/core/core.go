@@ -15,6 +15,7 @@ import (
 	"clinicgate/gateway/account"
 	"clinicgate/gateway/audit"
 	"clinicgate/gateway/bus"
+	"clinicgate/gateway/certstore"
 	"clinicgate/gateway/database"
 	"clinicgate/gateway/directory"
 	"clinicgate/gateway/limit"
@@ -52,22 +53,24 @@ func (o Options) Place() string {
 
 // Core is an open installation. Its parts are safe for concurrent use.
 type Core struct {
-	Now       func() time.Time
-	DB        *database.Set
-	Vault     *vault.Vault
-	Feed      *bus.Feed
-	Directory *directory.Directory
-	Accounts  *account.Service
-	Sessions  *session.Manager
-	Flows     *session.Flows
-	Streams   *session.Streams
-	Limits    *limit.Limiter
-	Audit     *audit.Log
-	Metrics   *Metrics
+	Now          func() time.Time
+	DB           *database.Set
+	Vault        *vault.Vault
+	Feed         *bus.Feed
+	Directory    *directory.Directory
+	Accounts     *account.Service
+	Sessions     *session.Manager
+	Flows        *session.Flows
+	Streams      *session.Streams
+	Limits       *limit.Limiter
+	Audit        *audit.Log
+	Certificates *certstore.Store
+	Metrics      *Metrics
 
 	log       atomic.Pointer[slog.Logger]
 	aliases   atomic.Pointer[headerAliases]
 	retention atomic.Int64 // of audit events, a time.Duration
+	expiries  atomic.Pointer[expiries]
 
 	redis   *goredis.Client // nil: none
 	stop    context.CancelFunc
@@ -122,6 +125,7 @@ func open(ctx context.Context, o Options) (_ *Core, err error) {
 	if c.Vault, err = vault.Open(ctx, o.MasterKey, c.DB.Registry(), c.Now); err != nil {
 		return nil, err
 	}
+	c.Certificates = certstore.New(c.DB.Registry(), c.Vault, c.Now, certstore.Pace{})
 	c.Feed = bus.New(c.DB.Registry(), c.Now)
 	if c.redis, err = openRedis(o.Redis, c.Feed); err != nil {
 		return nil, err
@@ -212,6 +216,9 @@ func (c *Core) Close() error {
 	}
 	if c.Audit != nil {
 		failures = append(failures, c.Audit.Close(ctx))
+	}
+	if c.Certificates != nil {
+		failures = append(failures, c.Certificates.Close(ctx))
 	}
 	if c.DB != nil {
 		failures = append(failures, c.DB.Close())

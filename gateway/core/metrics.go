@@ -15,6 +15,10 @@ type Metrics struct {
 	// an alarm: the order of handlers is wrong.
 	Undecided prometheus.Counter
 
+	// OrdersRefused counts certificates that were not ordered, FailedOrders those that
+	// the authority did not give.
+	OrdersRefused, FailedOrders prometheus.Counter
+
 	refusals *prometheus.CounterVec
 	all      []prometheus.Collector
 }
@@ -29,11 +33,19 @@ func newMetrics(c *Core) *Metrics {
 		Undecided: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "undecided_requests_total", Help: "Requests refused by the transport for lack of a decision.",
 		}),
+		OrdersRefused: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "certificate_orders_refused_total",
+			Help: "Certificates not ordered because of too many orders, or because they could not be counted. Alarm when it grows.",
+		}),
+		FailedOrders: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "certificate_orders_failed_total",
+			Help: "Certificates that were ordered and not issued. Alarm when it grows.",
+		}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "refusals_total", Help: "Refused requests by reason.",
 		}, []string{"reason"}),
 	}
-	m.all = append([]prometheus.Collector{m.SignIns, m.Undecided, m.refusals}, readings(c)...)
+	m.all = append([]prometheus.Collector{m.SignIns, m.Undecided, m.OrdersRefused, m.FailedOrders, m.refusals}, readings(c)...)
 	return m
 }
 

@@ -29,6 +29,14 @@ func readings(c *Core) []prometheus.Collector {
 		func() float64 { return number(c.Feed.Listening()) })
 	gauge("limits_failing", "Whether sign-in budgets are counted by this node alone, because Redis does not answer. Alarm above 0.",
 		func() float64 { return number(c.Limits.Stats().Failing) })
+	gauge("certificates", "Certificates of practices' hosts.",
+		func() float64 { return float64(c.expiries.Load().known()) })
+	gauge("certificate_expiry_seconds", "Seconds until the first certificate of a practice's host ends. Alarm below 604800.",
+		func() float64 { return c.expiries.Load().next(c.Now()) })
+	gauge("certificates_expiring", "Certificates that should have been renewed and end soon. Alarm above 0.",
+		func() float64 { soon, _ := c.expiries.Load().count(c.Now()); return float64(soon) })
+	gauge("certificates_expired", "Certificates that have ended. Alarm above 0.",
+		func() float64 { _, over := c.expiries.Load().count(c.Now()); return float64(over) })
 
 	counter("limits_alone_total", "Sign-in attempts that this node decided without Redis. Alarm when it grows.",
 		func() int64 { return c.Limits.Stats().Alone })

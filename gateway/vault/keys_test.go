@@ -222,6 +222,43 @@ func TestWrappedKeyMovedToAnotherPracticeDoesNotOpen(t *testing.T) {
 	}
 }
 
+// TestRegistrysKeysAreNoPractices: what one seals the other does not open, every node has the same, and they stay when
+// the master key changes.
+func TestRegistrysKeysAreNoPractices(t *testing.T) {
+	s := newState(t)
+	keys := func(v *vault.Vault) *vault.Keys {
+		t.Helper()
+		k, err := v.Registry(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	field := vault.Field{Table: "t", Row: "r", Column: "c"}
+	sealed, err := keys(s.vault).Seal(field, []byte("value"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	practice, err := s.vault.Practice(t.Context(), "north")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := practice.Open(field, sealed); !errors.Is(err, vault.ErrSealed) {
+		t.Errorf("a practice opens the registry's: %v", err)
+	}
+	fresh := filepath.Join(t.TempDir(), "new.key")
+	if err := vault.CreateMasterKey(fresh); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.vault.Rewrap(t.Context(), fresh); err != nil {
+		t.Fatal(err)
+	}
+	s.file = fresh
+	if got, err := keys(s.open(t)).Open(field, sealed); err != nil || got.Reveal() != "value" {
+		t.Errorf("another node, after a change of the master key: %v", err)
+	}
+}
+
 func TestBadPracticeIDGetsNoKey(t *testing.T) {
 	v := newState(t).vault
 	for _, id := range []policy.PracticeID{"", "A", "../x", "a"} {

@@ -90,14 +90,18 @@ func wrongMaster(want string, m *master) error {
 
 // Practice returns the keys of a practice, made when they are first asked for.
 func (v *Vault) Practice(ctx context.Context, id policy.PracticeID) (*Keys, error) {
+	if _, err := policy.ParsePracticeID(string(id)); err != nil {
+		return nil, err
+	}
+	return v.keysOf(ctx, id)
+}
+
+func (v *Vault) keysOf(ctx context.Context, id policy.PracticeID) (*Keys, error) {
 	v.mu.RLock()
 	k := v.keys[id]
 	v.mu.RUnlock()
 	if k != nil {
 		return k, nil
-	}
-	if _, err := policy.ParsePracticeID(string(id)); err != nil {
-		return nil, err
 	}
 	k, err := v.load(ctx, id)
 	if err != nil {

@@ -27,6 +27,7 @@ type App struct {
 	options   core.Options
 	missing   error // why there is no core
 	collector *collector
+	tls       tlsParts
 }
 
 // cores holds the open cores of this process by the place of their databases. A reload provisions
@@ -101,6 +102,7 @@ func (a *App) Start() error {
 		return err
 	}
 	a.collector = startCollector()
+	a.startTLS()
 	return nil
 }
 
@@ -124,6 +126,7 @@ const ruleTimeout = 30 * time.Second
 // (TestBrokenConfigIsRefusedAndTheOldOneServes). The core is given back by Cleanup.
 func (a *App) Stop() error {
 	a.collector.stop()
+	a.stopTLS()
 	active, _ := caddy.ActiveContext().AppIfConfigured("clinicgate")
 	if other, ok := active.(*App); ok && other != a && other.core == a.core && other.core != nil {
 		return other.rule()
@@ -145,6 +148,14 @@ func (a *App) KnownHost(host string) bool {
 	return a.core != nil && a.core.Directory.ByHost(host) != nil
 }
 
+// OrderCertificate tells the certificate permission whether one more may be ordered.
+func (a *App) OrderCertificate(ctx context.Context, host string) error {
+	if a.core == nil {
+		return a.missing
+	}
+	return a.core.OrderCertificate(ctx, host)
+}
+
 // Core returns the core of the config that is being provisioned, to a handler of a
 // server that keeps the gateway's promises. It is nil when the gateway is only
 // validated; then Start refuses, and no handler ever serves.
@@ -160,7 +171,7 @@ func Core(ctx caddy.Context) (*core.Core, error) {
 	if !ok || a.core == nil && a.missing == nil {
 		return nil, errors.New("the clinicgate app has not opened its state")
 	}
-	return a.core, nil
+	return a.core, a.useTLS(ctx)
 }
 
 // Interface guards.
