@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -14,7 +15,7 @@ func init() { caddy.RegisterModule(Storage{}) }
 // keeper is what the storage needs of the clinicgate app.
 type keeper interface {
 	// CertificateStorage is shared by all nodes of an installation.
-	CertificateStorage() certmagic.Storage
+	CertificateStorage(ctx context.Context) (certmagic.Storage, error)
 }
 
 // Storage implements caddy.storage.practice: certificates, their keys and the session
@@ -39,8 +40,8 @@ func (s *Storage) Provision(ctx caddy.Context) error {
 	if !ok {
 		return errors.New("the app clinicgate keeps no certificates")
 	}
-	s.storage = k.CertificateStorage()
-	return nil
+	s.storage, err = k.CertificateStorage(ctx)
+	return err
 }
 
 // CertMagicStorage returns the storage that Caddy uses.

@@ -155,6 +155,7 @@ func (m moving) finish(ctx context.Context) (err error) {
 func (m moving) nextSteps(w io.Writer) {
 	fmt.Fprintf(w, "%s is frozen: sign-ins and changes are answered 503 until the gateway serves from PostgreSQL. Now:\n"+
 		"  1. add this line to the clinicgate block of the Caddyfile:  cluster %s\n"+
+		"     and write, for any other storage among the global options:  storage practice\n"+
 		"  2. gateway reload, or restart the gateway\n"+
 		"To stay with the folder instead: gateway migrate --abandon --to %s\n", m.call.options.State, m.cluster, m.cluster)
 }

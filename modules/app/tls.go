@@ -45,7 +45,7 @@ func (a *App) useTLS(ctx caddy.Context) error {
 
 func (a *App) beginTLS(ctx caddy.Context) error {
 	a.tls.storage = ctx.Storage()
-	shared := a.tls.storage == a.CertificateStorage()
+	shared := a.tls.storage == a.registry()
 	if a.Cluster != "" && !shared {
 		return errors.New("the certificates of a cluster must be where all its nodes find them: write `storage practice` " +
 			"among the global options, in the place of any other storage")

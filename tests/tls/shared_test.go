@@ -103,6 +103,14 @@ func TestTwoGatewaysOrderOneCertificateAndResumeEachOthersSessions(t *testing.T)
 			return err
 		})
 	}
+	b.stop()
+	b.start(t)
+	b.await(t, func() error { // its end is watched, by whoever starts
+		if got := b.metric(t, "clinicgate_certificates"); got != "1" {
+			return fmt.Errorf("%q certificates in the metrics, want 1", got)
+		}
+		return nil
+	})
 	if t.Failed() {
 		t.Logf("pebble:\n%.4000s", authority.log)
 	}
