@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -43,8 +44,11 @@ func (a *App) shareTickets(ctx caddy.Context) error {
 
 // renewTickets gives all servers the keys that the nodes share, making a new one when it is time.
 // The provider's own loop is not used: it ends for good when the storage fails once.
-func (a *App) renewTickets() {
+func (a *App) renewTickets(ctx context.Context) {
 	keys, err := a.tls.tickets.Initialize(&caddytls.SessionTicketService{RotationInterval: caddy.Duration(ticketsAge), MaxKeys: ticketsKept})
+	if ctx.Err() != nil {
+		return // another config has taken over, and broken this off
+	}
 	if err != nil || len(keys) == 0 {
 		a.core.Log().Warn("TLS session ticket keys could not be read: sessions of other nodes are not resumed", "reason", err)
 		return

@@ -88,7 +88,7 @@ func (a *App) startTLS() {
 		go every(ctx, watchPeriod, func() { a.watch(ctx) })
 	}
 	if a.tls.tickets != nil {
-		go every(ctx, ticketsPeriod, a.renewTickets)
+		go every(ctx, ticketsPeriod, func() { a.renewTickets(ctx) })
 	}
 }
 

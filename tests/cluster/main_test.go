@@ -46,7 +46,7 @@ func running(t *testing.T) *cluster {
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, n := range shared.nodes {
-				t.Logf("%s's log:\n%s", n.name, tail(n.log.String(), 6000))
+				t.Logf("%s's log:\n%s", n.name, tail(n.log.trouble(), 6000))
 			}
 			t.Logf("PostgreSQL's log:\n%s", tail(shared.postgres.log.String(), 3000))
 		}

@@ -224,3 +224,14 @@ func (b *buffer) String() string {
 	defer b.mu.Unlock()
 	return b.b.String()
 }
+
+// trouble is the log without what went well.
+func (b *buffer) trouble() string {
+	var lines []string
+	for line := range strings.Lines(b.String()) {
+		if !strings.Contains(line, `"level":"info"`) && !strings.Contains(line, "host checking disabled") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
