@@ -52,6 +52,8 @@ type cluster struct {
 	ca       string // PEM, of the servers' certificate
 	roots    *x509.CertPool
 
+	reader, gone harness.Account // at north: who works while something breaks, and whose session was ended before
+
 	balanced *harness.Gateway    // by way of the balancer
 	direct   [2]*harness.Gateway // a node itself
 }
@@ -88,8 +90,12 @@ func startCluster(t testing.TB) *cluster {
 	for i, n := range c.nodes {
 		c.direct[i] = harness.At(n.https, c.roots, practices...)
 	}
+	c.reader, c.gone = c.person(t, north), c.person(t, north)
 	return c
 }
+
+// freeAddr is a loopback address that stays free while its server is away.
+func freeAddr(t testing.TB) string { return fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t)) }
 
 // document is a practice's policy.
 func document(id, upstream, secondFactor, grace string) string {
@@ -119,7 +125,7 @@ func (c *cluster) startRedis(t testing.TB) (secure string) {
 		}
 	}
 	c.ca += string(certificate)
-	secure = harness.FreeAddr(t)
+	secure = freeAddr(t)
 	c.redis = redistest.Start(t, "--tls-port", port(secure), "--tls-cert-file", filepath.Join(dir, "redis.crt"),
 		"--tls-key-file", filepath.Join(dir, "redis.key"), "--tls-auth-clients", "no",
 		"--user", "clinicgate", "on", ">"+redisPassword, "~*", "&*", "+@all")
@@ -147,7 +153,7 @@ func (c *cluster) startBackend(t testing.TB) string {
 
 func (c *cluster) startNode(t testing.TB, i int, name, redis string) {
 	t.Helper()
-	n := &node{name: name, http: harness.FreeAddr(t), https: harness.FreeAddr(t)}
+	n := &node{name: name, http: freeAddr(t), https: freeAddr(t)}
 	n.database, n.redis = newLink(t, c.postgres.addr), newLink(t, redis)
 	c.layout(t, n, n.database.addr, n.redis.addr)
 	key, err := os.ReadFile(c.operator.path("etc/master.key"))

@@ -20,6 +20,9 @@ func (k *kept) Cleanup(f func()) { k.after = append(k.after, f) }
 // Failed is false: what a test finds is told by that test.
 func (*kept) Failed() bool { return false }
 
+// TempDir outlives the test too.
+func (k *kept) TempDir() string { return tempDir(k, "gate") }
+
 func (k *kept) end() {
 	for i := len(k.after) - 1; i >= 0; i-- {
 		k.after[i]()
@@ -46,9 +49,9 @@ func running(t *testing.T) *cluster {
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, n := range shared.nodes {
-				t.Logf("%s's log:\n%s", n.name, tail(n.log.trouble(), 6000))
+				t.Logf("%s's log:\n%s", n.name, tail(n.log.trouble(), 1500))
 			}
-			t.Logf("PostgreSQL's log:\n%s", tail(shared.postgres.log.String(), 3000))
+			t.Logf("PostgreSQL's log:\n%s", tail(shared.postgres.log.String(), 600))
 		}
 	})
 	return shared

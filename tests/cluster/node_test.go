@@ -44,7 +44,8 @@ func (c *cluster) layout(t testing.TB, n *node, database, redis string) {
 	own := fmt.Sprintf("\tdefault_bind 127.0.0.1\n\thttp_port %s\n\thttps_port %s\n\tskip_install_trust\n", port(n.http), port(n.https))
 	folders := []string{"/run/clinicgate", n.path("run"), "/var/lib/clinicgate", n.path("state"), "/etc/clinicgate", n.path("etc")}
 	n.write(t, "etc/Caddyfile", replaced(t, shipped(t, "cluster/Caddyfile"), append(folders,
-		"\tclinicgate {\n", own+"\tclinicgate {\n", "\t\ton_demand\n", "\t\ton_demand\n\t\tissuer internal\n")...))
+		"\tclinicgate {\n", own+"\tclinicgate {\n", "\t\ton_demand\n", "\t\ton_demand\n\t\tissuer internal\n",
+		"grace_period 30s", "grace_period 3s")...)) // a restart waits for open streams
 	n.write(t, "etc/cluster.yaml", replaced(t, shipped(t, "cluster/cluster.yaml"),
 		"/etc/clinicgate", n.path("etc"), "db.internal", database, "redis.internal:6379", redis))
 	n.write(t, "etc/platform.yaml", shipped(t, "platform.yaml"))
@@ -229,9 +230,18 @@ func (b *buffer) String() string {
 func (b *buffer) trouble() string {
 	var lines []string
 	for line := range strings.Lines(b.String()) {
-		if !strings.Contains(line, `"level":"info"`) && !strings.Contains(line, "host checking disabled") {
+		if !strings.Contains(line, `"level":"info"`) && !strings.Contains(line, "host checking disabled") &&
+			!strings.Contains(line, "aborting with incomplete response") {
 			lines = append(lines, line)
 		}
 	}
 	return strings.Join(lines, "")
+}
+
+// wants says what is wrong unless a series has this value.
+func wants(n *node, series, value string) error {
+	if got := n.metric(series); got != value {
+		return fmt.Errorf("%s is %q at %s, want %s", series, got, n.name, value)
+	}
+	return nil
 }

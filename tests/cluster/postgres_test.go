@@ -15,8 +15,6 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // what operators do on the server
-
-	"clinicgate/tests/harness"
 )
 
 // postgres is a PostgreSQL server with a data folder of its own, as Debian's package configures it:
@@ -33,7 +31,7 @@ type postgres struct {
 
 func startPostgres(t testing.TB, password string) *postgres {
 	t.Helper()
-	p := &postgres{addr: harness.FreeAddr(t), password: password, log: new(buffer)}
+	p := &postgres{addr: freeAddr(t), password: password, log: new(buffer)}
 	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if len(folders) == 0 {
 		t.Fatal("PostgreSQL is missing: install Debian's package postgresql (tests/run does)")

@@ -2,9 +2,12 @@
 package redistest
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os/exec"
 	"strconv"
@@ -43,15 +46,23 @@ func Start(t testing.TB, args ...string) *Server {
 	return nil
 }
 
-// FreePort is a port of the loopback address that nobody listens on.
+// FreePort is a port of the loopback address that nobody listens on. It is below those that Linux gives to outgoing
+// connections: while a server is away, none of them can take its port.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		n, err := rand.Int(rand.Reader, big.NewInt(20_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := 10_000 + int(n.Int64())
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // launch starts the process and waits until it answers, or has ended.
@@ -61,9 +72,11 @@ func (s *Server) launch(t testing.TB) bool {
 	if err != nil {
 		t.Fatal("redis-server is missing: install the Debian package redis-server (apt install redis-server)")
 	}
+	var said bytes.Buffer
 	s.cmd = exec.Command(program, append([]string{
 		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir,
 	}, s.args...)...)
+	s.cmd.Stdout, s.cmd.Stderr = &said, &said
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +90,7 @@ func (s *Server) launch(t testing.TB) bool {
 	for {
 		select {
 		case <-over:
+			t.Logf("redis-server ended:\n%s", &said)
 			return false // the port is another's
 		case <-late:
 			s.Kill()
