@@ -173,6 +173,11 @@ func demoCaddyfile(state, host, port string) string {
 		permission practice
 	}
 	servers {
+		listener_wrappers {
+			handshake_turns
+			tls
+			strict_http1
+		}
 		strict_sni_host on
 		0rtt off
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -19,8 +20,11 @@ import (
 	"clinicgate/policy"
 )
 
-// hsts is a year, the least that browsers' preload lists take (RFC 6797).
-var hsts = []string{"max-age=31536000; includeSubDomains"}
+// HSTS is what every answer over TLS carries as Strict-Transport-Security: a year, the
+// least that browsers' preload lists take (RFC 6797).
+const HSTS = "max-age=31536000; includeSubDomains"
+
+var hsts = []string{HSTS}
 
 // Begin gives every answer what it must carry, whoever writes it: HSTS over TLS, and
 // the end of the connection where somebody else could see the end of the request at
@@ -134,6 +138,15 @@ func (a *Answers) Note(r *http.Request, refusal *Refusal, reason string) {
 		return
 	}
 	a.core.Audit.Note(x.Practice.ID, event(r, x, reason))
+}
+
+// NoteHead records the head of a request that was refused before it became one: host is
+// the name that TLS was asked for, reason one of modules/connection's.
+func (a *Answers) NoteHead(host string, from netip.Addr, reason string) {
+	a.core.Metrics.Refused(Ambiguous.reason)
+	if p := a.core.Directory.ByHost(host); p != nil {
+		a.core.Audit.Note(p.ID, audit.Event{Class: audit.Refusal, Action: Ambiguous.reason, Addr: from.String(), Detail: map[string]string{"head": reason}})
+	}
 }
 
 // NoteReport records that a rule in stage "report" would have stopped a request

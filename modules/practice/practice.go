@@ -40,6 +40,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.core, h.answers = c, answer.New(c)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		leaveNothingToNetHTTP(ctx, server)
+	}
 	return nil
 }
 

@@ -136,21 +136,6 @@ func TestMalformedHead(t *testing.T) {
 			}
 		})
 	}
-	for name, fold := range map[string]string{"a blank": " ", "a tab": "\t", "many": " \t \t "} {
-		t.Run("folded with "+name, func(t *testing.T) {
-			// net/http joins a folded line with the one before (RFC 9112 section 5.2) before
-			// anybody can refuse it: what is left is one value that says nothing.
-			c := rig.Open(t, gate, "harbour.localhost")
-			c.Write("GET /api/echo HTTP/1.1\r\n" + h + "X-A: b\r\n" + fold + "X-Practice-Id: c\r\n\r\n")
-			answer := c.Read("GET")
-			if answer.Status == http.StatusBadRequest {
-				return
-			}
-			echo := answer.Echo(t)
-			echo.Only(t, "X-A", "b X-Practice-Id: c")
-			echo.Only(t, "X-Practice-Id", "harbour")
-		})
-	}
 	t.Run("plain HTTP to the TLS port", func(t *testing.T) {
 		conn, err := net.Dial("tcp", gate.Addr)
 		if err != nil {

@@ -77,10 +77,13 @@ func tryTails(t *testing.T, bodies map[string]string) {
 	t.Helper()
 	cookie := sessions.Of(t, gate, "harbour", "admin")
 	hidden := tail(cookie)
+	tried := 0
 	for name, text := range bodies {
 		for who, line := range map[string]string{"a person": "Cookie: __Host-gate=" + cookie + "\r\n", "nobody": ""} {
 			t.Run(name+" of "+who, func(t *testing.T) {
-				before, smuggled := gate.Hits(t, ""), gate.Hits(t, "/api/echo?smuggled")
+				tried++
+				target := fmt.Sprintf("/api/echo?tail-%d-of-%d", tried, len(bodies)) // what comes late from the one before does not count
+				text, smuggled := strings.Replace(text, " /api/echo ", " "+target+" ", 1), gate.Hits(t, "/api/echo?smuggled")
 				c := rig.Open(t, gate, "harbour.localhost")
 				c.Write(strings.NewReplacer("{h}", "Host: "+host()+"\r\n"+line, "{tail}", hidden, "{n}", fmt.Sprint(len(hidden)+5)).Replace(text))
 				answer := c.Read("POST")
@@ -88,7 +91,7 @@ func tryTails(t *testing.T, bodies map[string]string) {
 				if rest := c.Rest(); rest != "" {
 					t.Errorf("behind the first answer (%d): %.300q", answer.Status, rest)
 				}
-				if got := gate.Hits(t, "") - before; got > 1 || got == 1 && who == "nobody" {
+				if got := gate.Hits(t, target); got > 1 || got == 1 && who == "nobody" {
 					t.Errorf("the backend saw %d requests", got)
 				}
 				if gate.Hits(t, "/api/echo?smuggled") != smuggled {

@@ -76,8 +76,8 @@ func TestHSTSOnceOnEveryAnswer(t *testing.T) {
 	}
 }
 
-// TestHSTSOnErrorsBeforeAnyHandler: requests that Caddy refuses before the gateway's
-// first handler sees them.
+// TestHSTSOnErrorsBeforeAnyHandler: requests that net/http or Caddy refuse before the
+// gateway's first handler sees them.
 func TestHSTSOnErrorsBeforeAnyHandler(t *testing.T) {
 	i := served(t)
 	for name, c := range map[string]struct {
@@ -91,6 +91,16 @@ func TestHSTSOnErrorsBeforeAnyHandler(t *testing.T) {
 		"HTTP/1.0 without one": {"GET / HTTP/1.0\r\n\r\n", 421},
 		"long method":          {strings.Repeat("M", 40) + " / HTTP/1.1\r\nHost: " + north + "\r\n\r\n", 405},
 		"connect":              {"CONNECT " + north + ":443 HTTP/1.1\r\nHost: " + north + ":443\r\n\r\n", 0},
+		"options of all":       {"OPTIONS * HTTP/1.1\r\nHost: " + north + "\r\n\r\n", 400},
+		"no host":              {"GET / HTTP/1.1\r\n\r\n", 400},
+		"two hosts":            {"GET / HTTP/1.1\r\nHost: " + north + "\r\nHost: " + south + "\r\n\r\n", 400},
+		"no request":           {"\x00\x01\x02\r\n\r\n", 400},
+		"broken name":          {"GET / HTTP/1.1\r\nHost: " + north + "\r\nX A: b\r\n\r\n", 400},
+		"folded line":          {"GET / HTTP/1.1\r\nHost: " + north + "\r\nX-A: b\r\n c\r\n\r\n", 400},
+		"unknown expectation":  {"POST / HTTP/1.1\r\nHost: " + north + "\r\nExpect: tea\r\nContent-Length: 1\r\n\r\na", 417},
+		"headers too large":    {"GET / HTTP/1.1\r\nHost: " + north + "\r\nX-A: " + strings.Repeat("a", 40<<10) + "\r\n\r\n", 431},
+		"unknown coding":       {"POST / HTTP/1.1\r\nHost: " + north + "\r\nTransfer-Encoding: tea\r\n\r\n", 501},
+		"unknown version":      {"GET / HTTP/2.0\r\nHost: " + north + "\r\n\r\n", 505},
 		"absolute target":      {"GET https://" + south + "/ HTTP/1.1\r\nHost: " + north + "\r\n\r\n", 421},
 	} {
 		t.Run(name, func(t *testing.T) { checkHSTS(t, i.raw(t, north, c.text), c.status) })

@@ -40,6 +40,11 @@ const caddyfile = `{
 	https_port %[1]s
 	storage file_system "%[2]s/caddy"
 	servers {
+		listener_wrappers {
+			handshake_turns
+			tls
+			strict_http1
+		}
 		strict_sni_host on
 		0rtt off
 	}

@@ -137,6 +137,11 @@ func (c Config) caddyfile(state, folder, host, port string) string {
 		permission practice
 	}
 	servers {
+		listener_wrappers {
+			handshake_turns
+			tls
+			strict_http1
+		}
 		strict_sni_host on
 		0rtt off
 		%[5]s
