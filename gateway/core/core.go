@@ -72,6 +72,7 @@ type Core struct {
 	retention atomic.Int64 // of audit events, a time.Duration
 	expiries  atomic.Pointer[expiries]
 
+	clock   clock
 	redis   *goredis.Client // nil: none
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -95,6 +96,9 @@ func Open(ctx context.Context, o Options) (*Core, error) {
 	c.run(background, "sign-in budgets", c.Limits.Run)
 	c.run(background, "signing keys", c.keepKeys)
 	c.run(background, "housekeeping", c.keepHouse)
+	if o.Postgres != nil {
+		c.run(background, "clock", c.keepClock)
+	}
 	return c, nil
 }
 
@@ -106,6 +110,10 @@ func open(ctx context.Context, o Options) (_ *Core, err error) {
 	c.SetLog(o.Log)
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	c.clock.own = c.Now
+	if o.Postgres != nil {
+		c.Now = c.clock.Now
 	}
 	defer func() {
 		if err != nil {
@@ -121,6 +129,11 @@ func open(ctx context.Context, o Options) (_ *Core, err error) {
 	}
 	if c.DB, err = openDatabases(ctx, database.Options{Dir: o.State, Postgres: o.Postgres, MaxOpen: o.OpenPractices, Now: c.Now}); err != nil {
 		return nil, err
+	}
+	if o.Postgres != nil {
+		if err := c.clock.measure(ctx, c.DB.Registry()); err != nil {
+			return nil, fmt.Errorf("reading the database's clock: %w", err)
+		}
 	}
 	if c.Vault, err = vault.Open(ctx, o.MasterKey, c.DB.Registry(), c.Now); err != nil {
 		return nil, err

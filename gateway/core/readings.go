@@ -1,6 +1,10 @@
 package core
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // readings are the figures that the parts keep themselves and that are read when
 // somebody asks.
@@ -27,6 +31,8 @@ func readings(c *Core) []prometheus.Collector {
 		func() float64 { return c.Now().Sub(c.Feed.LastOK()).Seconds() })
 	gauge("feed_listening", "Whether other nodes' changes are heard of by Redis, before the next poll.",
 		func() float64 { return number(c.Feed.Listening()) })
+	gauge("clock_ahead_seconds", "How far this machine's clock is ahead of the database's, on PostgreSQL. Alarm above 2 and below -2.",
+		func() float64 { return time.Duration(c.clock.ahead.Load()).Seconds() })
 	gauge("limits_failing", "Whether sign-in budgets are counted by this node alone, because Redis does not answer. Alarm above 0.",
 		func() float64 { return number(c.Limits.Stats().Failing) })
 	gauge("certificates", "Certificates of practices' hosts.",

@@ -49,6 +49,7 @@ type cluster struct {
 	operator *node    // where commands are run: it never serves
 	nodes    [2]*node // A and B
 	balancer *balancer
+	clinical string // address of the backend
 	ca       string // PEM, of the servers' certificate
 	roots    *x509.CertPool
 
@@ -71,9 +72,9 @@ func startCluster(t testing.TB) *cluster {
 	c.operator = &node{name: "the operator", http: "127.0.0.1:1", https: "127.0.0.1:2"}
 	c.layout(t, c.operator, c.postgres.addr, secure)
 	c.command(t, "", "keys", "init")
-	clinical := c.startBackend(t)
+	c.clinical = c.startBackend(t)
 	for _, practice := range []string{
-		document(north, clinical, "report", "5m"), document(east, clinical, "enforced", "5m"), document(west, clinical, "report", "2s"),
+		document(north, c.clinical, "report", "5m"), document(east, c.clinical, "enforced", "5m"), document(west, c.clinical, "report", "2s"),
 	} {
 		c.command(t, practice, "practice", "apply", "-f", "-")
 	}

@@ -20,9 +20,14 @@ func TestNodeIsKilled(t *testing.T) {
 	c := running(t)
 	l := work(t, c)
 	l.broken = true
-	for _, n := range c.nodes {
+	for i, n := range c.nodes {
 		n.kill()
 		l.goesOn(10 * time.Second)
+		if i == 0 { // the first half of the streams is A's
+			for _, s := range l.streams[len(l.streams)/2:] {
+				s.Alive(t)
+			}
+		}
 		n.start(t)
 		l.goesOn(wait)
 	}
