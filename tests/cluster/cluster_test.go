@@ -1,21 +1,15 @@
 package cluster_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -31,8 +25,7 @@ import (
 )
 
 const (
-	redisPassword = "quiet-lantern-redis-8812"
-	password      = "quiet lantern over the harbour wall"
+	password = "quiet lantern over the harbour wall"
 )
 
 // The practices.
@@ -50,7 +43,7 @@ type cluster struct {
 	nodes    [2]*node // A and B
 	balancer *balancer
 	clinical string // address of the backend
-	ca       string // PEM, of the servers' certificate
+	secrets  string // folder with what make-secrets has made
 	roots    *x509.CertPool
 
 	reader, gone harness.Account // at north: who works while something breaks, and whose session was ended before
@@ -62,13 +55,9 @@ type cluster struct {
 func startCluster(t testing.TB) *cluster {
 	t.Helper()
 	c := &cluster{}
-	c.postgres = startPostgres(t, "quiet-lantern-postgres-3307")
+	c.makeSecrets(t)
+	c.postgres = startPostgres(t, filepath.Join(c.secrets, "postgres"))
 	secure := c.startRedis(t)
-	ca, err := os.ReadFile(filepath.Join(c.postgres.dir, "data", "server.crt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.ca += string(ca)
 	c.operator = &node{name: "the operator", http: "127.0.0.1:1", https: "127.0.0.1:2"}
 	c.layout(t, c.operator, c.postgres.addr, secure)
 	c.command(t, "", "keys", "init")
@@ -115,21 +104,36 @@ access:
 `, id, upstream, secondFactor, grace)
 }
 
-// startRedis starts a Redis with TLS and a password, and returns its encrypted address.
+// makeSecrets makes certificates and passwords as an operator does.
+func (c *cluster) makeSecrets(t testing.TB) {
+	t.Helper()
+	c.secrets = filepath.Join(tempDir(t, "gatesecrets"), "made")
+	out, err := exec.Command(filepath.Join(harness.Root(), "config/cluster/make-secrets"), c.secrets,
+		"postgres=127.0.0.1", "redis=127.0.0.1").CombinedOutput()
+	if err != nil {
+		t.Fatalf("make-secrets: %v\n%s", err, out)
+	}
+}
+
+// secret is a file that make-secrets has made.
+func (c *cluster) secret(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.secrets, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// startRedis starts a Redis with TLS and the gateway's account, and returns its encrypted address.
+// Beside it there is the account that needs no password, by which the tests break it.
 func (c *cluster) startRedis(t testing.TB) (secure string) {
 	t.Helper()
-	certificate, key := selfSigned(t)
-	dir := tempDir(t, "gateredis")
-	for name, text := range map[string][]byte{"redis.crt": certificate, "redis.key": key} {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c.ca += string(certificate)
 	secure = freeAddr(t)
-	c.redis = redistest.Start(t, "--tls-port", port(secure), "--tls-cert-file", filepath.Join(dir, "redis.crt"),
-		"--tls-key-file", filepath.Join(dir, "redis.key"), "--tls-auth-clients", "no",
-		"--user", "clinicgate", "on", ">"+redisPassword, "~*", "&*", "+@all")
+	at := func(name string) string { return filepath.Join(c.secrets, "redis", name) }
+	args := []string{"--tls-port", port(secure), "--tls-cert-file", at("server.crt"), "--tls-key-file", at("server.key"), "--tls-auth-clients", "no"}
+	_, account, _ := strings.Cut(c.secret(t, "redis/users.acl"), "\nuser ")
+	c.redis = redistest.Start(t, append(append(args, "--user"), strings.Fields(account)...)...)
 	return secure
 }
 
@@ -256,28 +260,4 @@ func becomes(t testing.TB, within time.Duration, g *harness.Gateway, practice, p
 func (c *cluster) verified(t testing.TB) {
 	t.Helper()
 	c.command(t, "", "audit", "verify", "--all")
-}
-
-// selfSigned is a certificate of a server on loopback and its key, PEM.
-func selfSigned(t testing.TB) (certificate, key []byte) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	secret, failed := x509.MarshalPKCS8PrivateKey(private)
-	if err := errors.Join(err, failed); err != nil {
-		t.Fatal(err)
-	}
-	var a, b bytes.Buffer
-	if err := errors.Join(pem.Encode(&a, &pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.Encode(&b, &pem.Block{Type: "PRIVATE KEY", Bytes: secret})); err != nil {
-		t.Fatal(err)
-	}
-	return a.Bytes(), b.Bytes()
 }

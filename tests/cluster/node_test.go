@@ -49,9 +49,9 @@ func (c *cluster) layout(t testing.TB, n *node, database, redis string) {
 	n.write(t, "etc/cluster.yaml", replaced(t, shipped(t, "cluster/cluster.yaml"),
 		"/etc/clinicgate", n.path("etc"), "db.internal", database, "redis.internal:6379", redis))
 	n.write(t, "etc/platform.yaml", shipped(t, "platform.yaml"))
-	n.write(t, "etc/ca.crt", c.ca)
-	n.write(t, "etc/postgres.password", c.postgres.password+"\n")
-	n.write(t, "etc/redis.password", redisPassword+"\n")
+	for _, name := range []string{"ca.crt", "postgres.password", "redis.password"} {
+		n.write(t, "etc/"+name, c.secret(t, "gateway/"+name))
+	}
 }
 
 func (n *node) path(name string) string { return filepath.Join(n.dir, name) }

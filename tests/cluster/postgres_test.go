@@ -23,15 +23,15 @@ type postgres struct {
 	dir, addr string
 	bin       string // folder of its programs
 	run       *syscall.SysProcAttr
-	password  string // of the role clinicgate
 	log       *buffer
 	command   *exec.Cmd
 	ended     chan struct{}
 }
 
-func startPostgres(t testing.TB, password string) *postgres {
+// startPostgres starts one with the certificate and the role that are in a folder.
+func startPostgres(t testing.TB, secrets string) *postgres {
 	t.Helper()
-	p := &postgres{addr: freeAddr(t), password: password, log: new(buffer)}
+	p := &postgres{addr: freeAddr(t), log: new(buffer)}
 	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if len(folders) == 0 {
 		t.Fatal("PostgreSQL is missing: install Debian's package postgresql (tests/run does)")
@@ -41,10 +41,14 @@ func startPostgres(t testing.TB, password string) *postgres {
 	p.run = p.unprivileged(t)
 	p.tool(t, "initdb", "--no-sync", "--username=postgres", "--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8",
 		"--no-locale", "-D", p.path("data"))
-	p.certify(t)
+	p.certify(t, secrets)
 	t.Cleanup(func() { p.signal(syscall.SIGCONT); p.stop() })
 	p.start(t)
-	p.exec(t, "CREATE ROLE clinicgate LOGIN CREATEDB PASSWORD '"+password+"'")
+	role, err := os.ReadFile(filepath.Join(secrets, "role.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.exec(t, string(role))
 	return p
 }
 
@@ -78,11 +82,14 @@ func (p *postgres) tool(t testing.TB, name string, args ...string) {
 	}
 }
 
-// certify gives the server a certificate, with which it encrypts.
-func (p *postgres) certify(t testing.TB) {
+// certify gives the server its certificate, with which it encrypts.
+func (p *postgres) certify(t testing.TB, secrets string) {
 	t.Helper()
-	certificate, key := selfSigned(t)
-	for name, text := range map[string][]byte{"server.crt": certificate, "server.key": key} {
+	for _, name := range []string{"server.crt", "server.key"} {
+		text, err := os.ReadFile(filepath.Join(secrets, name))
+		if err != nil {
+			t.Fatal(err)
+		}
 		file := filepath.Join(p.dir, "data", name)
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
