@@ -17,6 +17,7 @@ import (
 	"clinicgate/gateway/bus"
 	"clinicgate/gateway/database"
 	"clinicgate/gateway/directory"
+	"clinicgate/gateway/hashing"
 	"clinicgate/gateway/limit"
 	"clinicgate/gateway/session"
 	"clinicgate/gateway/vault"
@@ -47,6 +48,7 @@ type Core struct {
 	Audit     *audit.Log
 	Metrics   *Metrics
 
+	hashes    *hashing.Pool // where Accounts hash passwords
 	log       atomic.Pointer[slog.Logger]
 	aliases   atomic.Pointer[headerAliases]
 	retention atomic.Int64 // of audit events, a time.Duration
@@ -58,10 +60,11 @@ type Core struct {
 // Open opens everything and starts what runs beside requests. The master key must
 // exist: an installation that quietly made a new one could not read its secrets.
 func Open(ctx context.Context, o Options) (*Core, error) {
-	c, err := open(ctx, o)
+	c, err := open(ctx, o, hashing.New)
 	if err != nil {
 		return nil, err
 	}
+	c.hashes.Warm()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c.stop = stop
 	c.run(background, "change feed", c.Feed.Run)
@@ -72,10 +75,13 @@ func Open(ctx context.Context, o Options) (*Core, error) {
 	return c, nil
 }
 
-// OpenTool opens everything for one command: nothing runs in the background.
-func OpenTool(ctx context.Context, o Options) (*Core, error) { return open(ctx, o) }
+// OpenTool opens everything for one command: nothing runs in the background, and no
+// process beside it.
+func OpenTool(ctx context.Context, o Options) (*Core, error) {
+	return open(ctx, o, func(func() *slog.Logger) *hashing.Pool { return hashing.NewLocal(0, 0) })
+}
 
-func open(ctx context.Context, o Options) (_ *Core, err error) {
+func open(ctx context.Context, o Options, hashes func(log func() *slog.Logger) *hashing.Pool) (_ *Core, err error) {
 	c := &Core{Now: o.Now, stop: func() {}}
 	c.SetLog(o.Log)
 	if c.Now == nil {
@@ -102,6 +108,7 @@ func open(ctx context.Context, o Options) (_ *Core, err error) {
 	c.DB.SetGuard(c.Directory.CheckGeneration)
 	c.setAliases(o.Platform.HeaderAliases)
 	c.retention.Store(int64(o.Platform.Retention.Audit))
+	c.hashes = hashes(c.Log)
 	c.openPeople()
 	c.Metrics = newMetrics(c)
 	c.follow()
@@ -115,7 +122,7 @@ func (c *Core) openPeople() {
 	})
 	c.Limits = limit.New(limit.Options{Now: c.Now})
 	c.Accounts = account.New(account.Options{
-		DB: c.DB, Vault: c.Vault, Now: c.Now, Changed: c.personChanged, PracticeName: c.practiceName,
+		DB: c.DB, Vault: c.Vault, Now: c.Now, Changed: c.personChanged, PracticeName: c.practiceName, Hashes: c.hashes,
 	})
 	c.Sessions = session.New(session.Options{
 		DB: c.DB, Feed: c.Feed, People: people{c}, Keys: c.tokenKey, Practices: c.sessionLimits, Now: c.Now,
@@ -155,14 +162,17 @@ func (c *Core) run(ctx context.Context, name string, job func(context.Context) e
 // closeTimeout bounds how long writing what is in memory may take at the end.
 const closeTimeout = 10 * time.Second
 
-// Close stops the background jobs, writes what is still in memory and closes the
-// databases. Open streams are cut.
+// Close stops the background jobs and the password workers, writes what is still in
+// memory and closes the databases. Open streams are cut.
 func (c *Core) Close() error {
 	c.stop()
 	c.running.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	var failures []error
+	if c.hashes != nil {
+		c.hashes.Close()
+	}
 	if c.Sessions != nil {
 		failures = append(failures, c.Sessions.Close())
 	}

@@ -26,6 +26,8 @@ func readings(c *Core) []prometheus.Collector {
 	gauge("feed_age_seconds", "Seconds since the change feed was last read. Alarm above 5.",
 		func() float64 { return c.Now().Sub(c.Feed.LastOK()).Seconds() })
 
+	counter("password_worker_failures_total", "Password workers that died, hung or could not be started. Alarm when it grows.",
+		func() int64 { return c.hashes.Failures() })
 	counter("session_lookups_unavailable_total", "Session look-ups that could not be answered. Alarm when it grows.",
 		func() int64 { return c.Sessions.Stats().Unavailable })
 	counter("session_mismatches_total", "Session records that named another practice or session. Alarm above 0.",

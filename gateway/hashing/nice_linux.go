@@ -1,0 +1,31 @@
+package hashing
+
+import (
+	"os/exec"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// startNicely starts a process whose threads all have the priority nice from the first
+// instruction on. On Linux each thread has a priority of its own, and a process begins
+// with that of the thread that starts it. So one thread lowers its own, starts the
+// process, and ends: it could not raise it again.
+func startNicely(command *exec.Cmd) (lowered, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // without Unlock: the thread ends with the goroutine
+		if unix.Gettid() == unix.Getpid() {
+			// The first thread cannot end. While it is held here, a further goroutine gets
+			// another one.
+			lowered, err = startNicely(command)
+			runtime.UnlockOSThread()
+			return
+		}
+		lowered = unix.Setpriority(unix.PRIO_PROCESS, 0, nice)
+		err = command.Start()
+	}()
+	<-done
+	return lowered, err
+}
