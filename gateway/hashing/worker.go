@@ -15,9 +15,10 @@ const (
 	patience = 10 * time.Second
 	// burial is how long the end of a worker is waited for.
 	burial = time.Second
-	// nice is a worker's priority. A processor that signed-in people need is theirs at once,
-	// and of one that they need all the time the worker still gets a tenth. With the lowest
-	// priority, 19, it would be a seventieth, and on a busy day nobody could sign in.
+	// nice is by how much a worker's priority is below the gateway's (its nice value above).
+	// A processor that signed-in people need is theirs at once, and of one that they need
+	// all the time the worker still gets a tenth. With 19, the most there is, it would be a
+	// seventieth, and on a busy day nobody could sign in.
 	nice = 10
 )
 
@@ -32,7 +33,7 @@ type worker struct {
 	patience time.Duration
 }
 
-// startWorker starts this program once more. lowered says why its priority is not nice;
+// startWorker starts this program once more. lowered says why its priority is not lower;
 // that is no failure.
 func startWorker() (w *worker, lowered, err error) {
 	jobs, in, err := os.Pipe()
