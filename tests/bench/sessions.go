@@ -149,7 +149,7 @@ func liveHeap() int64 {
 }
 
 // servingLimit is how long the gateway is given to serve each session for the first time.
-const servingLimit = 4 * time.Minute
+const servingLimit = 5 * time.Minute
 
 // serveThem sends one request for each session, as many as the time allows, and reads what they cost and what the
 // gateway's live heap has grown by.
