@@ -12,13 +12,17 @@ import (
 	"time"
 
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/hashing"
 	"clinicgate/gateway/vault"
 	"clinicgate/policy"
 )
 
 // Errors that callers branch on. Everything else that goes wrong is not the
-// person's doing and matches database.ErrUnavailable.
+// person's doing and matches database.ErrUnavailable or hashing.ErrUnavailable.
 var (
+	// ErrBusy means that too many passwords wait to be hashed. Nothing was decided:
+	// answer 503 with Retry-After, and do not count the attempt.
+	ErrBusy = hashing.ErrBusy
 	// ErrRefused is the one answer to a wrong proof. It never says which half
 	// was wrong, nor whether the account exists.
 	ErrRefused = errors.New("not accepted")
@@ -62,10 +66,9 @@ type Options struct {
 	// practice's id. Default: none.
 	PracticeName func(policy.PracticeID) string
 
-	Hash      HashParams // default DefaultHash; stored hashes of other cost are renewed at sign-in
-	MaxHashes int        // hashes at once, each with Hash.MemoryKiB; default: one fewer than processors, at least 1
-	Queue     int        // sign-ins that may wait for one; default: 64 × MaxHashes
-	Breached  *Breached  // passwords not to be chosen; default: none
+	Hash     HashParams    // default DefaultHash; stored hashes of other cost are renewed at sign-in
+	Hashes   *hashing.Pool // where they are computed, by whoever closes it; default: in this process
+	Breached *Breached     // passwords not to be chosen; default: none
 }
 
 // Service holds the people of all practices, each in its practice's own
@@ -77,7 +80,7 @@ type Service struct {
 	changed  Changed
 	nameOf   func(policy.PracticeID) string
 	params   HashParams
-	hasher   *hasher
+	hashes   *hashing.Pool
 	breached *Breached
 }
 
@@ -92,8 +95,11 @@ func New(o Options) *Service {
 	if !o.Hash.valid() {
 		o.Hash = DefaultHash
 	}
+	if o.Hashes == nil {
+		o.Hashes = hashing.NewLocal(0, 0)
+	}
 	return &Service{
 		db: o.DB, vault: o.Vault, now: o.Now, changed: o.Changed, nameOf: o.PracticeName,
-		params: o.Hash, hasher: newHasher(o.MaxHashes, o.Queue), breached: o.Breached,
+		params: o.Hash, hashes: o.Hashes, breached: o.Breached,
 	}
 }

@@ -15,11 +15,15 @@ import (
 	"clinicgate/gateway/account"
 	"clinicgate/gateway/database"
 	"clinicgate/gateway/database/databasetest"
+	"clinicgate/gateway/hashing"
 	"clinicgate/gateway/vault"
 	"clinicgate/policy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	hashing.Main()
+	goleak.VerifyTestMain(m)
+}
 
 // tiny is the cheapest hash there is; only its cost differs from the real one.
 var tiny = account.HashParams{MemoryKiB: 64, Passes: 1, Lanes: 1}

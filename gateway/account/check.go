@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/hashing"
 	"clinicgate/gateway/vault"
 	"clinicgate/policy"
 )
@@ -19,7 +20,7 @@ import (
 // password and a person of another practice all get ErrRefused after the same
 // work (THREATS L1): there is one way through this function, on which a
 // candidate is always found, always hashed, and only then judged. ErrBusy and
-// errors that match database.ErrUnavailable decided nothing. With ErrRefused the
+// every other error decided nothing. With ErrRefused the
 // person has nothing but the ID of whose address it is, if anybody's: for the audit log,
 // never for the answer.
 func (s *Service) CheckPassword(ctx context.Context, id policy.PracticeID, email string, password vault.Secret) (Person, error) {
@@ -35,11 +36,16 @@ func (s *Service) CheckPassword(ctx context.Context, id policy.PracticeID, email
 	input := pepper.mix(c.personID, typed)
 	var same bool
 	var renewed string
-	err = s.hasher.do(ctx, func() {
-		same = c.hash.matches(input)
-		if same && c.usable && c.hash.params != s.params {
-			renewed = newPHC(s.params, input).String()
+	err = s.hashes.Do(ctx, func(turn *hashing.Turn) (err error) {
+		if same, err = c.hash.matches(turn, input); err != nil {
+			return err
 		}
+		if same && c.usable && c.hash.params != s.params {
+			if h, err := newPHC(turn, s.params, input); err == nil { // else the old one goes on working
+				renewed = h.String()
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return Person{}, err

@@ -1,8 +1,10 @@
 package account
 
 import (
-	"context"
 	"os"
+	"testing"
+
+	"clinicgate/gateway/hashing"
 )
 
 // What tests look at from inside.
@@ -15,7 +17,6 @@ var (
 	NewPassword       = newPassword
 	WordsOf           = wordsOf
 	Strength          = strength
-	DefaultHashes     = defaultHashes
 )
 
 // ParsePHC returns how a hash is written again.
@@ -27,26 +28,36 @@ func ParsePHC(s string) (string, error) {
 	return h.String(), nil
 }
 
-// HashPHC hashes input, and PHCMatches compares.
-func HashPHC(p HashParams, input string) string { return newPHC(p, []byte(input)).String() }
-
-// PHCMatches reports whether a hash is that of input.
-func PHCMatches(s, input string) bool {
-	h, err := parsePHC(s)
-	return err == nil && h.matches([]byte(input))
+// HashPHC hashes the password of a person under no pepper.
+func HashPHC(t *testing.T, p HashParams, person, password string) string {
+	t.Helper()
+	var h phc
+	err := hashing.NewLocal(1, 1).Do(t.Context(), func(turn *hashing.Turn) (err error) {
+		h, err = newPHC(turn, p, pepper(nil).mix(person, password))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.String()
 }
 
-// Hasher is the bounded hasher.
-type Hasher = hasher
-
-// NewHasher returns one.
-func NewHasher(n, queue int) *Hasher { return newHasher(n, queue) }
-
-// Do runs hash when it is its turn.
-func (h *hasher) Do(ctx context.Context, hash func()) error { return h.do(ctx, hash) }
-
-// Waiting is the number in the queue.
-func (h *hasher) Waiting() int64 { return h.waiting.Load() }
+// PHCMatches reports whether a hash is that of a person's password under no pepper.
+func PHCMatches(t *testing.T, s, person, password string) (same bool) {
+	t.Helper()
+	h, err := parsePHC(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = hashing.NewLocal(1, 1).Do(t.Context(), func(turn *hashing.Turn) (err error) {
+		same, err = h.matches(turn, pepper(nil).mix(person, password))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return same
+}
 
 // DecoyCosts returns the cost chosen for each address.
 func DecoyCosts(people map[HashParams]int64, emails []string, current HashParams) []HashParams {
@@ -63,9 +74,6 @@ func DecoyCosts(people map[HashParams]int64, emails []string, current HashParams
 
 // NewBreached reads an open list.
 func NewBreached(f *os.File) (*Breached, error) { return newBreached(f) }
-
-// HasherOf returns the hasher of a service.
-func HasherOf(s *Service) *Hasher { return s.hasher }
 
 // ParamsOf returns the cost of a service's new hashes.
 func ParamsOf(s *Service) HashParams { return s.params }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/hashing"
 	"clinicgate/gateway/vault"
 	"clinicgate/policy"
 )
@@ -40,16 +41,19 @@ func (s *Service) hashNew(ctx context.Context, id policy.PracticeID, p Person, r
 		return "", err
 	}
 	words := wordsOf(p.Email, p.Name, s.nameOf(id), string(id))
-	busy := s.hasher.do(ctx, func() {
-		var password string
-		if password, err = newPassword(raw, words, s.breached); err == nil {
-			hash = newPHC(s.params, pepper.mix(p.ID, password)).String()
+	err = s.hashes.Do(ctx, func(turn *hashing.Turn) error {
+		password, err := newPassword(raw, words, s.breached)
+		if err != nil {
+			return err
 		}
+		h, err := newPHC(turn, s.params, pepper.mix(p.ID, password))
+		hash = h.String()
+		return err
 	})
-	if busy != nil {
-		return "", busy
+	if err != nil {
+		return "", err
 	}
-	return hash, err
+	return hash, nil
 }
 
 func (s *Service) writePassword(ctx context.Context, tx *database.Tx, id policy.PracticeID, personID, hash string, now int64) error {
@@ -75,12 +79,12 @@ func (s *Service) pepper(ctx context.Context, id policy.PracticeID) (pepper, err
 // mix is what argon2id hashes: HMAC-SHA-256 under the pepper of the person's
 // id and the password. With the id in it, a hash that is copied to another
 // person's row opens nothing.
-func (p pepper) mix(personID, password string) []byte {
+func (p pepper) mix(personID, password string) mixed {
 	m := hmac.New(sha256.New, p)
 	m.Write(binary.AppendUvarint(nil, uint64(len(personID))))
 	m.Write([]byte(personID))
 	m.Write([]byte(password))
-	return m.Sum(nil)
+	return mixed(m.Sum(nil))
 }
 
 func reveal(s vault.Secret) string { return string(s.Reveal()) }

@@ -2,17 +2,15 @@ package account_test
 
 import (
 	"context"
-	"errors"
-	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"clinicgate/gateway/account"
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/hashing"
 	"clinicgate/gateway/vault"
 )
 
@@ -89,8 +87,9 @@ func TestRefusalsAreTheSame(t *testing.T) {
 func TestRefusalsDoTheSameWork(t *testing.T) {
 	k := newKit(t)
 	tries := k.cases()
-	k.Service = k.again(func(o *account.Options) { o.MaxHashes, o.Queue = 1, 1 })
-	release := k.fillQueue()
+	hashes := hashing.NewLocal(1, 1)
+	k.Service = k.again(func(o *account.Options) { o.Hashes = hashes })
+	release := fillQueue(t, hashes)
 	defer release()
 	for name, try := range tries {
 		t.Run(name, func(t *testing.T) {
@@ -102,81 +101,23 @@ func TestRefusalsDoTheSameWork(t *testing.T) {
 }
 
 // fillQueue occupies the only hash and the only place in the queue.
-func (k *kit) fillQueue() (release func()) {
-	h := account.HasherOf(k.Service)
-	hold := make(chan struct{})
+func fillQueue(t *testing.T, hashes *hashing.Pool) (release func()) {
+	let := occupy(hashes)
 	var held sync.WaitGroup
-	running := make(chan struct{})
-	held.Go(func() { _ = h.Do(context.Background(), func() { close(running); <-hold }) })
+	held.Go(func() { _ = hashes.Do(context.Background(), func(*hashing.Turn) error { return nil }) })
+	waitFor(t, func() bool { return hashes.Waiting() == 1 })
+	return func() { let(); held.Wait() }
+}
+
+// occupy takes the only turn there is until let is called.
+func occupy(hashes *hashing.Pool) (let func()) {
+	hold, running := make(chan struct{}), make(chan struct{})
+	var held sync.WaitGroup
+	held.Go(func() {
+		_ = hashes.Do(context.Background(), func(*hashing.Turn) error { close(running); <-hold; return nil })
+	})
 	<-running
-	held.Go(func() { _ = h.Do(context.Background(), func() {}) })
-	waitFor(k.t, func() bool { return h.Waiting() == 1 })
 	return func() { close(hold); held.Wait() }
-}
-
-// THREATS L5: never more hashes at once than allowed, and what does not fit in
-// the queue is turned away at once.
-func TestHashesAreBounded(t *testing.T) {
-	const atOnce, queue, callers = 3, 10, 500
-	h := account.NewHasher(atOnce, queue)
-	var running, most, done, busy atomic.Int64
-	hold := make(chan struct{})
-	var all sync.WaitGroup
-	for range callers {
-		all.Go(func() {
-			err := h.Do(t.Context(), func() {
-				most.Store(max(most.Load(), running.Add(1)))
-				<-hold
-				running.Add(-1)
-			})
-			switch {
-			case err == nil:
-				done.Add(1)
-			case errors.Is(err, account.ErrBusy):
-				busy.Add(1)
-			default:
-				t.Error(err)
-			}
-		})
-	}
-	waitFor(t, func() bool { return busy.Load() == callers-atOnce-queue })
-	close(hold)
-	all.Wait()
-	if most.Load() > atOnce || done.Load() != atOnce+queue {
-		t.Errorf("%d ran at once and %d in all; want at most %d and %d", most.Load(), done.Load(), atOnce, atOnce+queue)
-	}
-	if h.Waiting() != 0 {
-		t.Errorf("%d still wait", h.Waiting())
-	}
-}
-
-// THREATS L5: whoever is signed in keeps a processor while others sign in.
-func TestOneProcessorIsLeftForWhoIsSignedIn(t *testing.T) {
-	before := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(before)
-	for processors, want := range map[int]int{1: 1, 2: 1, 3: 2, 16: 15} {
-		runtime.GOMAXPROCS(processors)
-		if got := account.DefaultHashes(); got != want {
-			t.Errorf("%d hashes at once on %d processors, want %d", got, processors, want)
-		}
-	}
-}
-
-func TestCallerWhoGivesUpLeavesTheQueue(t *testing.T) {
-	h := account.NewHasher(1, 1)
-	hold := make(chan struct{})
-	running := make(chan struct{})
-	var held sync.WaitGroup
-	held.Go(func() { _ = h.Do(t.Context(), func() { close(running); <-hold }) })
-	<-running
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	wantErr(t, "Do", h.Do(ctx, func() { t.Error("hashed for a caller who is gone") }), account.ErrBusy)
-	if h.Waiting() != 0 {
-		t.Errorf("%d still wait", h.Waiting())
-	}
-	close(hold)
-	held.Wait()
 }
 
 func TestHashIsRenewedWhenParametersChange(t *testing.T) {
@@ -251,22 +192,18 @@ func TestDisabledOrChangedWhileWaitingIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k := newKit(t)
 			p := k.add("clinician@harbour.test", "clinician")
-			slow := k.again(func(o *account.Options) { o.MaxHashes = 1 })
-			h := account.HasherOf(slow)
-			hold, running := make(chan struct{}), make(chan struct{})
-			var held sync.WaitGroup
-			held.Go(func() { _ = h.Do(t.Context(), func() { close(running); <-hold }) })
-			<-running
+			hashes := hashing.NewLocal(1, 1)
+			slow := k.again(func(o *account.Options) { o.Hashes = hashes })
+			let := occupy(hashes)
 			answer := make(chan error)
 			go func() {
 				_, err := slow.CheckPassword(t.Context(), harbour, p.Email, vault.NewSecret(goodPass))
 				answer <- err
 			}()
-			waitFor(t, func() bool { return h.Waiting() == 1 })
+			waitFor(t, func() bool { return hashes.Waiting() == 1 })
 			must(t, change(k, p)) // on another node
-			close(hold)
+			let()
 			wantErr(t, "CheckPassword", <-answer, account.ErrRefused)
-			held.Wait()
 		})
 	}
 }
@@ -305,7 +242,7 @@ func TestStolenHashOpensNothingElse(t *testing.T) {
 	k.moveToAcacia(attacker)
 	_, err = k.CheckPassword(t.Context(), acacia, attacker.Email, vault.NewSecret(goodPass))
 	wantErr(t, "the same hash for the same person at another practice", err, account.ErrRefused)
-	if account.PHCMatches(k.text(`SELECT phc FROM password WHERE person = $1`, attacker.ID), goodPass) {
+	if account.PHCMatches(t, k.text(`SELECT phc FROM password WHERE person = $1`, attacker.ID), attacker.ID, goodPass) {
 		t.Error("the hash can be guessed without the pepper")
 	}
 }
@@ -328,7 +265,7 @@ func (k *kit) moveToAcacia(p account.Person) {
 }
 
 func TestConcurrentSignIns(t *testing.T) {
-	k := newKit(t, func(o *account.Options) { o.MaxHashes, o.Queue = 2, 500 })
+	k := newKit(t, func(o *account.Options) { o.Hashes = hashing.NewLocal(2, 500) })
 	k.add("clinician@harbour.test", "clinician")
 	k.Service = k.again(func(o *account.Options) { o.Hash = account.HashParams{MemoryKiB: 128, Passes: 1, Lanes: 1} })
 	var all sync.WaitGroup

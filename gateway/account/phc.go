@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/argon2"
+
+	"clinicgate/gateway/hashing"
 )
 
 // HashParams is the cost of one argon2id hash (RFC 9106). The zero value
@@ -28,23 +30,12 @@ type HashParams struct {
 // forwards requests may not, and a clinic signs in all at once.
 var DefaultHash = HashParams{MemoryKiB: 46 * 1024, Passes: 1, Lanes: 1}
 
-// Bounds of what a stored string may ask for, so that a damaged or planted one
-// cannot exhaust memory.
-const (
-	maxMemoryKiB = 256 * 1024
-	maxPasses    = 16
-	maxLanes     = 16
-	saltSize     = 16 // bytes, RFC 9106 section 3.1
-	tagSize      = 32 // bytes
-	maxPHC       = 256
-)
+const maxPHC = 256 // bytes of a stored string
 
 var errPHC = errors.New("not an argon2id string of ours")
 
-func (p HashParams) valid() bool {
-	return p.Passes >= 1 && p.Passes <= maxPasses && p.Lanes >= 1 && p.Lanes <= maxLanes &&
-		p.MemoryKiB >= 8*uint32(p.Lanes) && p.MemoryKiB <= maxMemoryKiB
-}
+// valid is false for what a stored string must not ask for, damaged or planted.
+func (p HashParams) valid() bool { return hashing.Params(p).Valid() }
 
 // String is the parameter part of a PHC string, "m=47104,t=1,p=1".
 func (p HashParams) String() string {
@@ -67,16 +58,19 @@ func parseParams(s string) (HashParams, error) {
 // phc is a parsed hash. The zero phc matches nothing.
 type phc struct {
 	params HashParams
-	salt   [saltSize]byte
-	tag    [tagSize]byte
+	salt   [hashing.SaltSize]byte
+	tag    hashing.Tag
 }
 
+// mixed is what is hashed of a password: see pepper.mix.
+type mixed [hashing.InputSize]byte
+
 // newPHC hashes input under a fresh salt.
-func newPHC(p HashParams, input []byte) phc {
-	h := phc{params: p}
+func newPHC(turn *hashing.Turn, p HashParams, input mixed) (h phc, err error) {
+	h.params = p
 	rand.Read(h.salt[:]) // never fails (crypto/rand since Go 1.24)
-	copy(h.tag[:], h.compute(input))
-	return h
+	h.tag, err = h.compute(turn, input)
+	return h, err
 }
 
 // decoy costs what p costs and belongs to nobody. No input can be known that
@@ -88,16 +82,14 @@ func decoy(p HashParams) phc {
 	return h
 }
 
-// matches compares in constant time.
-func (h phc) matches(input []byte) bool {
-	if !h.params.valid() {
-		return false
-	}
-	return subtle.ConstantTimeCompare(h.compute(input), h.tag[:]) == 1
+// matches compares in constant time. With an error nothing was compared.
+func (h phc) matches(turn *hashing.Turn, input mixed) (bool, error) {
+	tag, err := h.compute(turn, input)
+	return err == nil && subtle.ConstantTimeCompare(tag[:], h.tag[:]) == 1, err
 }
 
-func (h phc) compute(input []byte) []byte {
-	return argon2.IDKey(input, h.salt[:], h.params.Passes, h.params.MemoryKiB, h.params.Lanes, tagSize)
+func (h phc) compute(turn *hashing.Turn, input mixed) (hashing.Tag, error) {
+	return turn.Hash(hashing.Job{Params: hashing.Params(h.params), Salt: h.salt, Input: input})
 }
 
 var phcBase64 = base64.RawStdEncoding.Strict()
@@ -123,10 +115,10 @@ func parsePHC(s string) (phc, error) {
 	}
 	salt, err1 := phcBase64.DecodeString(f[4])
 	tag, err2 := phcBase64.DecodeString(f[5])
-	if err1 != nil || err2 != nil || len(salt) != saltSize || len(tag) != tagSize {
+	if err1 != nil || err2 != nil || len(salt) != hashing.SaltSize || len(tag) != hashing.TagSize {
 		return phc{}, errPHC
 	}
-	h := phc{params: p, salt: [saltSize]byte(salt), tag: [tagSize]byte(tag)}
+	h := phc{params: p, salt: [hashing.SaltSize]byte(salt), tag: hashing.Tag(tag)}
 	if h.String() != s {
 		return phc{}, errPHC
 	}

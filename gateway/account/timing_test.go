@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"clinicgate/gateway/account"
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/hashing"
 	"clinicgate/gateway/vault"
 )
 
@@ -20,11 +22,16 @@ import (
 //
 //	go test ./gateway/account -run '^$' -bench Refusals -benchtime 500x
 func BenchmarkRefusals(b *testing.B) {
-	b.Run("real", func(b *testing.B) { measureRefusals(b, account.DefaultHash) })
-	b.Run("all but the hash", func(b *testing.B) { measureRefusals(b, tiny) })
+	b.Run("real", func(b *testing.B) { measureRefusals(b, account.DefaultHash, hashing.NewLocal(0, 0)) })
+	b.Run("all but the hash", func(b *testing.B) { measureRefusals(b, tiny, hashing.NewLocal(0, 0)) })
+	workers := hashing.New(slog.Default)
+	defer workers.Close()
+	workers.Warm()
+	b.Run("real in workers", func(b *testing.B) { measureRefusals(b, account.DefaultHash, workers) })
+	b.Run("all but the hash in workers", func(b *testing.B) { measureRefusals(b, tiny, workers) })
 }
 
-func measureRefusals(b *testing.B, cost account.HashParams) {
+func measureRefusals(b *testing.B, cost account.HashParams, hashes *hashing.Pool) {
 	ctx := b.Context()
 	db, err := database.Open(ctx, database.Options{Dir: b.TempDir()})
 	orFail(b, err)
@@ -34,7 +41,7 @@ func measureRefusals(b *testing.B, cost account.HashParams) {
 	orFail(b, vault.CreateMasterKey(keyFile))
 	v, err := vault.Open(ctx, keyFile, db.Registry(), time.Now)
 	orFail(b, err)
-	s := account.New(account.Options{DB: db, Vault: v, Changed: account.NobodySignedIn, Hash: cost})
+	s := account.New(account.Options{DB: db, Vault: v, Changed: account.NobodySignedIn, Hash: cost, Hashes: hashes})
 	add := func(email, password string) account.Person {
 		p, err := s.Add(ctx, harbour, account.NewPerson{Email: email, Name: "Somebody", Password: vault.NewSecret(password)})
 		orFail(b, err)

@@ -18,6 +18,7 @@ import (
 	"clinicgate/gateway/certstore"
 	"clinicgate/gateway/database"
 	"clinicgate/gateway/directory"
+	"clinicgate/gateway/hashing"
 	"clinicgate/gateway/limit"
 	"clinicgate/gateway/redis"
 	"clinicgate/gateway/session"
@@ -67,6 +68,7 @@ type Core struct {
 	Certificates *certstore.Store
 	Metrics      *Metrics
 
+	hashes    *hashing.Pool // where Accounts hash passwords
 	log       atomic.Pointer[slog.Logger]
 	aliases   atomic.Pointer[headerAliases]
 	retention atomic.Int64 // of audit events, a time.Duration
@@ -84,10 +86,11 @@ func Open(ctx context.Context, o Options) (*Core, error) {
 	if err := checkMoved(o); err != nil {
 		return nil, err
 	}
-	c, err := open(ctx, o)
+	c, err := open(ctx, o, hashing.New)
 	if err != nil {
 		return nil, err
 	}
+	c.hashes.Warm()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c.stop = stop
 	c.run(background, "change feed", c.Feed.Run)
@@ -102,10 +105,13 @@ func Open(ctx context.Context, o Options) (*Core, error) {
 	return c, nil
 }
 
-// OpenTool opens everything for one command: nothing runs in the background.
-func OpenTool(ctx context.Context, o Options) (*Core, error) { return open(ctx, o) }
+// OpenTool opens everything for one command: nothing runs in the background, and no
+// process beside it.
+func OpenTool(ctx context.Context, o Options) (*Core, error) {
+	return open(ctx, o, func(func() *slog.Logger) *hashing.Pool { return hashing.NewLocal(0, 0) })
+}
 
-func open(ctx context.Context, o Options) (_ *Core, err error) {
+func open(ctx context.Context, o Options, hashes func(log func() *slog.Logger) *hashing.Pool) (_ *Core, err error) {
 	c := &Core{Now: o.Now, stop: func() {}}
 	c.SetLog(o.Log)
 	if c.Now == nil {
@@ -149,6 +155,7 @@ func open(ctx context.Context, o Options) (_ *Core, err error) {
 	c.DB.SetGuard(c.Directory.CheckGeneration)
 	c.setAliases(o.Platform.HeaderAliases)
 	c.retention.Store(int64(o.Platform.Retention.Audit))
+	c.hashes = hashes(c.Log)
 	c.openPeople()
 	c.Metrics = newMetrics(c)
 	c.follow()
@@ -176,7 +183,7 @@ func (c *Core) openPeople() {
 	})
 	c.Limits = limit.New(limit.Options{Now: c.Now, Redis: c.redis, Alarm: c.redisAlarm})
 	c.Accounts = account.New(account.Options{
-		DB: c.DB, Vault: c.Vault, Now: c.Now, Changed: c.personChanged, PracticeName: c.practiceName,
+		DB: c.DB, Vault: c.Vault, Now: c.Now, Changed: c.personChanged, PracticeName: c.practiceName, Hashes: c.hashes,
 	})
 	c.Sessions = session.New(session.Options{
 		DB: c.DB, Feed: c.Feed, People: people{c}, Keys: c.tokenKey, Practices: c.sessionLimits, Now: c.Now,
@@ -216,14 +223,17 @@ func (c *Core) run(ctx context.Context, name string, job func(context.Context) e
 // closeTimeout bounds how long writing what is in memory may take at the end.
 const closeTimeout = 10 * time.Second
 
-// Close stops the background jobs, writes what is still in memory and closes the
-// databases. Open streams are cut.
+// Close stops the background jobs and the password workers, writes what is still in
+// memory and closes the databases. Open streams are cut.
 func (c *Core) Close() error {
 	c.stop()
 	c.running.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	var failures []error
+	if c.hashes != nil {
+		c.hashes.Close()
+	}
 	if c.Sessions != nil {
 		failures = append(failures, c.Sessions.Close())
 	}

@@ -46,6 +46,8 @@ func readings(c *Core) []prometheus.Collector {
 
 	counter("limits_alone_total", "Sign-in attempts that this node decided without Redis. Alarm when it grows.",
 		func() int64 { return c.Limits.Stats().Alone })
+	counter("password_worker_failures_total", "Password workers that died, hung or could not be started. Alarm when it grows.",
+		func() int64 { return c.hashes.Failures() })
 	counter("session_lookups_unavailable_total", "Session look-ups that could not be answered. Alarm when it grows.",
 		func() int64 { return c.Sessions.Stats().Unavailable })
 	counter("session_mismatches_total", "Session records that named another practice or session. Alarm above 0.",

@@ -36,6 +36,7 @@ type owner struct {
 	order    int64 // which reading that was
 	dirty    bool  // the feed said that the person changed since
 	sessions []*state
+	one      [1]*state // where sessions begins
 }
 
 // call is one load that several requests may wait for.
@@ -80,7 +81,7 @@ type reading struct {
 func (c *cell) attach(r *row, p reading, checked int64) (l *Live, victim *Live) {
 	s := c.sessions[r.id]
 	if s == nil {
-		s = c.newState(r)
+		s = c.newState(r, p.person)
 	} else if s.owner.id != r.person || s.created != r.created {
 		return nil, nil
 	}
@@ -97,10 +98,11 @@ func (c *cell) attach(r *row, p reading, checked int64) (l *Live, victim *Live) 
 	return l, c.m.cache.put(l)
 }
 
-func (c *cell) newState(r *row) *state {
+func (c *cell) newState(r *row, p *Person) *state {
 	o := c.owners[r.person]
 	if o == nil {
-		o = &owner{id: r.person}
+		o = &owner{id: p.ID}
+		o.sessions = o.one[:0]
 		c.owners[o.id] = o
 	}
 	s := &state{id: r.id, cell: c, owner: o, created: r.created, addr: r.addr, agent: internText(r.agent), slot: len(o.sessions)}
@@ -129,12 +131,19 @@ func (c *cell) setPerson(o *owner, p reading) {
 
 // snapshot makes the shared copy of a person. Under cell.mu.
 func (c *cell) snapshot(p Person) *Person {
-	p.ID, p.Email, p.Name = strings.Clone(p.ID), strings.Clone(p.Email), strings.Clone(p.Name)
+	p.ID, p.Email, p.Name = inOnePiece(p.ID, p.Email, p.Name)
 	p.Roles = c.internRoles(p.Roles)
 	if o := c.owners[p.ID]; o != nil && o.person != nil && samePerson(o.person, &p) {
 		return o.person // what was prepared stays good
 	}
 	return &p
+}
+
+// inOnePiece copies three texts into one piece of memory: of a million people's the
+// garbage collector has to find every piece.
+func inOnePiece(a, b, c string) (string, string, string) {
+	all, n, m := a+b+c, len(a), len(a)+len(b)
+	return all[:n], all[n:m], all[m:]
 }
 
 const maxRoleSets = 1024 // of one practice; beyond that they are not shared

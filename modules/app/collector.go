@@ -1,6 +1,7 @@
 package app
 
 import (
+	"math"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
@@ -9,15 +10,17 @@ import (
 
 // The garbage collector's pace. A proxy's live heap is small and its garbage
 // short-lived: at Go's default the collector runs many times a second for a few
-// megabytes, a tenth of the proxy's time (docs/performance.md). So the heap may grow by
-// up to headroom before it runs, but never by more than mostPercent of what is live,
-// and with a large live heap the default holds. Near the memory limit that Caddy takes
-// from the machine or the container the runtime collects more often whatever stands here.
+// megabytes, a tenth of the proxy's time (docs/performance.md). With a million sessions
+// the live heap is large, and marking it a third. So the heap may grow by up to
+// leastHeadroom, or a share of the memory limit that Caddy takes from the machine or the
+// container, before the collector runs; but never by more than mostPercent of what is
+// live. Near the limit the runtime collects more often whatever stands here.
 const (
-	headroom     = 256 << 20 // bytes
-	mostPercent  = 400
-	leastPercent = 100 // Go's default
-	pacePeriod   = 10 * time.Second
+	leastHeadroom = 256 << 20 // bytes
+	headroomShare = 8         // this part of the memory limit
+	mostPercent   = 400
+	leastPercent  = 100 // Go's default
+	pacePeriod    = 10 * time.Second
 )
 
 // collector sets the pace as the live heap changes. nil does nothing.
@@ -29,7 +32,7 @@ func startCollector() *collector {
 		return nil
 	}
 	c := &collector{done: make(chan struct{})}
-	debug.SetGCPercent(pace(0))
+	debug.SetGCPercent(mostPercent)
 	go c.run()
 	return c
 }
@@ -38,14 +41,14 @@ func (c *collector) run() {
 	ticker := time.NewTicker(pacePeriod)
 	defer ticker.Stop()
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	for percent := pace(0); ; {
+	for percent := mostPercent; ; {
 		select {
 		case <-c.done:
 			return
 		case <-ticker.C:
 		}
 		metrics.Read(live)
-		if next := pace(live[0].Value.Uint64()); next != percent {
+		if next := pace(live[0].Value.Uint64(), memoryLimit()); next != percent {
 			percent = next
 			debug.SetGCPercent(percent)
 		}
@@ -59,9 +62,17 @@ func (c *collector) stop() {
 	}
 }
 
-// pace is the GC percentage for a live heap of that many bytes, in steps of 25 so that
-// it does not change all the time.
-func pace(live uint64) int {
-	percent := uint64(headroom) * 100 / max(live, 1)
+// memoryLimit is the most that the process should take, in bytes; 0 for no limit.
+func memoryLimit() uint64 {
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		return uint64(limit)
+	}
+	return 0
+}
+
+// pace is the GC percentage for a live heap of that many bytes under a memory limit, in
+// steps of 25 so that it does not change all the time.
+func pace(live, limit uint64) int {
+	percent := max(leastHeadroom, limit/headroomShare) * 100 / max(live, 1)
 	return int(min(max(percent, leastPercent), mostPercent)) / 25 * 25
 }

@@ -45,7 +45,7 @@ func (*HandshakeTurns) WrapListener(under net.Listener) net.Listener {
 func (*HandshakeTurns) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return nameOnly(d) }
 
 // StrictHTTP1 implements caddy.listeners.strict_http1, which stands behind tls: it
-// makes the handshake, lets HTTP/2 pass untouched, and watches HTTP/1.
+// makes the handshake, watches HTTP/1, and lets every other protocol pass untouched.
 type StrictHTTP1 struct {
 	answers *answer.Answers
 }

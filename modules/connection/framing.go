@@ -12,6 +12,7 @@ var (
 	errBareLF  = errors.New("bare_line_feed")         // RFC 9112 section 2.2
 	errLengths = errors.New("two_ways_to_say_length") // RFC 9112 section 6.1
 	errLength  = errors.New("malformed_length")       // RFC 9110 section 8.6
+	errPreface = errors.New("http2_without_alpn")     // RFC 9113 section 3.2
 )
 
 // framing follows the messages of one connection (RFC 9112 section 6): lines of a head
@@ -55,7 +56,7 @@ func (f *framing) pass(p []byte) (int, error) {
 		line := p[n : n+end]
 		if len(f.line) > 0 {
 			f.line = append(f.line, line...)
-			line, f.line = f.line, f.line[:0]
+			line, f.line = f.line, nil // a connection that waits must not keep what may be 32 KiB
 		}
 		last, err := f.end(line, first)
 		if err != nil {
@@ -75,6 +76,8 @@ func (f *framing) end(line []byte, first bool) (last bool, err error) {
 	switch {
 	case !ok:
 		return false, errBareLF
+	case first && bytes.HasPrefix(text, []byte("PRI ")):
+		return false, errPreface // Caddy would serve HTTP/2 here, as net/http does without TLS
 	case first:
 		return false, nil
 	case len(text) == 0:

@@ -57,6 +57,7 @@ func TestFraming(t *testing.T) {
 		"both":                 {"POST / HTTP/1.1\r\ntransfer-ENCODING:\r\nContent-Length: 0\r\n\r\n", []string{"POST / HTTP/1.1\r\ntransfer-ENCODING:\r\nContent-Length: 0\r\n\r"}, errLengths},
 		"no number":            {"POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\n", []string{"POST / HTTP/1.1\r\nContent-Length: 5, 5\r"}, errLength},
 		"a negative":           {"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", []string{"POST / HTTP/1.1\r\nContent-Length: -1\r"}, errLength},
+		"HTTP/2":               {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", []string{"PRI * HTTP/2.0\r"}, errPreface},
 		"empty line at first":  {"\r\n" + get, []string{"\r\n" + get}, nil},
 		"the length is memory": {"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab" + get, []string{"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab", get}, nil},
 	} {
@@ -86,6 +87,20 @@ func TestFramingDoesNotDependOnPieces(t *testing.T) {
 			t.Errorf("error %v in one piece, %v in %d; messages (-one +many):\n%s", wholeErr, cutErr, len(pieces), diff)
 		}
 	})
+}
+
+// TestWaitingConnectionKeepsNoHead: long lines that came in pieces are not kept behind
+// their head.
+func TestWaitingConnectionKeepsNoHead(t *testing.T) {
+	var f framing
+	for _, p := range []string{"GET / HTTP/1.1\r\nA: ", strings.Repeat("b", 32<<10), "\r\n", "\r\n"} {
+		if _, err := f.pass([]byte(p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.headBytes != 0 || cap(f.line) > 0 {
+		t.Errorf("%d bytes into a head, %d kept", f.headBytes, cap(f.line))
+	}
 }
 
 // FuzzFramingAgreesWithNetHTTP: a request that passes ends where net/http sees its end.

@@ -92,19 +92,11 @@ func (c *http1Conn) Write(p []byte) (int, error) {
 		c.unwatched.Store(true)
 		return c.Conn.Write(p)
 	}
-	line := bytes.Index(p, []byte("\r\n"))
-	if !bytes.HasPrefix(p, []byte("HTTP/1.")) || line < 0 || hasHSTS(p) {
-		return c.Conn.Write(p)
+	line, end := bytes.Index(p, []byte("\r\n")), bytes.Index(p, []byte("\r\n\r\n"))
+	if !bytes.HasPrefix(p, []byte("HTTP/1.")) || end < 0 || bytes.Contains(p[:end], []byte("\r\nStrict-Transport-Security: ")) {
+		return c.Conn.Write(p) // net/http writes a head of its own in one piece: a longer one is a handler's, which sees to it
 	}
 	with := append(bytes.Clone(p[:line]), "\r\nStrict-Transport-Security: "+answer.HSTS...)
 	n, err := c.Conn.Write(append(with, p[line:]...))
 	return max(0, min(n-len(with)+line, len(p))), err
-}
-
-// hasHSTS reports whether the head of an answer, as far as it was written, has the header.
-func hasHSTS(p []byte) bool {
-	if end := bytes.Index(p, []byte("\r\n\r\n")); end >= 0 {
-		p = p[:end]
-	}
-	return bytes.Contains(p, []byte("\r\nStrict-Transport-Security: "))
 }

@@ -23,16 +23,18 @@ type noteHead func(host string, from netip.Addr, reason string)
 type listener struct {
 	net.Listener
 	note   noteHead
-	ready  chan net.Conn
+	at     *address
 	failed chan error
 	closed chan struct{}
 	close  func() error
 }
 
 func newListener(under net.Listener, note noteHead) *listener {
-	l := &listener{Listener: under, note: note, ready: make(chan net.Conn), failed: make(chan error), closed: make(chan struct{})}
+	name := under.Addr().Network() + " " + under.Addr().String()
+	l := &listener{Listener: under, note: note, at: listenAt(name), failed: make(chan error), closed: make(chan struct{})}
 	l.close = sync.OnceValue(func() error {
 		close(l.closed)
+		_, _ = addresses.Delete(name)
 		return under.Close()
 	})
 	go l.run()
@@ -42,8 +44,14 @@ func newListener(under net.Listener, note noteHead) *listener {
 // Accept returns the next connection whose handshake is done.
 func (l *listener) Accept() (net.Conn, error) {
 	select {
-	case c := <-l.ready:
-		return c, nil
+	case c := <-l.at.ready:
+		select {
+		case <-l.closed:
+			go l.at.offer(c)
+			return nil, net.ErrClosed
+		default:
+			return l.watch(c), nil
+		}
 	case err := <-l.failed:
 		return nil, err
 	case <-l.closed:
@@ -51,7 +59,23 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept, and the connections that it has not given to anybody.
+// watch stands between net/http and a connection that speaks HTTP/1. Any other is
+// left as it is: net/http serves HTTP/2, and ends a certificate authority's
+// acme-tls/1, only where nobody has wrapped it.
+func (l *listener) watch(c net.Conn) net.Conn {
+	secure, ok := c.(*tls.Conn)
+	if !ok {
+		return c
+	}
+	state := secure.ConnectionState()
+	if p := state.NegotiatedProtocol; p != "" && p != "http/1.1" {
+		return c
+	}
+	return &http1Conn{Conn: secure, refused: func(why error) { l.note(state.ServerName, addrOf(secure), why.Error()) }}
+}
+
+// Close ends Accept. Connections that it has not given to anybody are for whoever else
+// listens at the address, and are closed when nobody does.
 func (l *listener) Close() error { return l.close() }
 
 // run accepts until the listener is closed. What fails otherwise, for lack of file
@@ -82,15 +106,8 @@ func (l *listener) welcome(c net.Conn) {
 			_ = c.Close()
 			return
 		}
-		if state := secure.ConnectionState(); state.NegotiatedProtocol != "h2" {
-			c = &http1Conn{Conn: secure, refused: func(why error) { l.note(state.ServerName, addrOf(secure), why.Error()) }}
-		}
 	}
-	select {
-	case l.ready <- c:
-	case <-l.closed:
-		_ = c.Close()
-	}
+	l.at.offer(c)
 }
 
 // shake makes a handshake, in turns with the others. It has no context to end it: the

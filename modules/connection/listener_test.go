@@ -47,7 +47,7 @@ func serve(t *testing.T, handler http.Handler) *served {
 	}
 	s := &served{addr: under.Addr().String(), tls: unused.Client().Transport.(*http.Transport).TLSClientConfig.Clone()}
 	s.tls.ServerName = "example.com"
-	config := &tls.Config{Certificates: unused.TLS.Certificates, NextProtos: []string{"h2", "http/1.1"}}
+	config := &tls.Config{Certificates: unused.TLS.Certificates, NextProtos: []string{"h2", "http/1.1", "acme-tls/1"}}
 	l := newListener(tls.NewListener(turnListener{under}, config), func(host string, from netip.Addr, reason string) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -209,5 +209,73 @@ func TestClosedListenerGivesNothingOut(t *testing.T) {
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 	if n, err := c.Read(make([]byte, 1)); err == nil {
 		t.Errorf("read %d bytes", n)
+	}
+}
+
+// TestLongHeadHasHSTSOnce: net/http writes the head of an answer in pieces of 4 KiB, and
+// the header may stand in a later one.
+func TestLongHeadHasHSTSOnce(t *testing.T) {
+	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Strict-Transport-Security", answer.HSTS)
+		w.Header().Set("A", strings.Repeat("b", 6<<10)) // names are written in order
+	}))
+	conn := s.dial(t, "http/1.1")
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := res.Header.Values("Strict-Transport-Security"); len(got) != 1 {
+		t.Errorf("HSTS %q, want it once", got)
+	}
+}
+
+// TestAuthorityGetsNoAnswer: RFC 8737 section 3, acme-tls/1 carries no data.
+func TestAuthorityGetsNoAnswer(t *testing.T) {
+	s := serve(t, http.NotFoundHandler())
+	conn := s.dial(t, "acme-tls/1")
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
+	if got, _ := io.ReadAll(conn); len(got) > 0 {
+		t.Errorf("answered %q", got)
+	}
+}
+
+// handed is a listener that accepts what it is given.
+type handed struct {
+	conns chan net.Conn
+	ended chan struct{}
+}
+
+func (l handed) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.ended:
+		return nil, net.ErrClosed
+	}
+}
+func (l handed) Addr() net.Addr { return &net.UnixAddr{Name: "reload", Net: "unix"} }
+func (l handed) Close() error   { close(l.ended); return nil }
+
+// TestReloadKeepsHandshakes: what the old config's listener has accepted, and not given
+// to its server, is served by the new one.
+func TestReloadKeepsHandshakes(t *testing.T) {
+	before := handed{make(chan net.Conn), make(chan struct{})}
+	old := newListener(before, nil)
+	c, peer := net.Pipe()
+	defer func() { _ = peer.Close() }()
+	before.conns <- c
+	next := newListener(handed{make(chan net.Conn), make(chan struct{})}, nil)
+	if err := old.Close(); err != nil {
+		t.Error(err)
+	}
+	if got, err := old.Accept(); err == nil {
+		t.Errorf("the old listener gives out %v", got)
+	}
+	if got, err := next.Accept(); err != nil || got != c {
+		t.Errorf("the new listener gives out %v, %v", got, err)
+	}
+	if err := next.Close(); err != nil {
+		t.Error(err)
 	}
 }

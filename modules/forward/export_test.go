@@ -9,6 +9,7 @@ import (
 	"clinicgate/gateway/core"
 	"clinicgate/gateway/session"
 	"clinicgate/modules/answer"
+	"clinicgate/modules/exchange"
 	"clinicgate/policy"
 )
 
@@ -47,4 +48,11 @@ func (f *Frames) Carry(p []byte) bool { return f.carryData(p) }
 func StepUp(res *http.Response) (asked bool, level string, maxAge int) {
 	c, asked := stepUpChallenge(res)
 	return asked, c.level.String(), int(c.maxAge / time.Second)
+}
+
+// Identify writes the identity headers of an allowed request.
+func (t *Transport) Identify(r *http.Request) error {
+	x := exchange.Of(r.Context())
+	decision, _ := x.Passed(r)
+	return t.identify(r.Header, x, decision)
 }

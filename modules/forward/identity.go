@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -24,14 +25,13 @@ const assertionLife = 60 * time.Second
 // ready to be put into a request, shared by all its requests for half an
 // assertion's life. It is immutable.
 type identity struct {
-	values  []headerValue
+	names   []string
+	values  []string // as many
 	renewAt time.Time
 }
 
-type headerValue struct {
-	name  string
-	value []string
-}
+// identityHeaders is how many headers a session's identity has, aliases aside.
+const identityHeaders = 10
 
 // identify writes the headers of DESIGN section 6, each exactly once. The client's
 // own were removed at the door; writing them here, after every other handler, is
@@ -41,8 +41,8 @@ func (t *Transport) identify(h http.Header, x *exchange.Exchange, d policy.Decis
 	if err != nil {
 		return err
 	}
-	for _, v := range id.values {
-		h[v.name] = v.value
+	for i, name := range id.names {
+		h[name] = id.values[i : i+1 : i+1]
 	}
 	h["X-Request-Id"] = []string{x.ID}
 	return nil
@@ -96,10 +96,16 @@ func (t *Transport) anonymous(p *directory.Practice, now time.Time) (*identity, 
 	if err != nil {
 		return nil, err
 	}
-	id := &identity{renewAt: now.Add(assertionLife / 2)}
+	id := newIdentity(now)
 	t.add(id, "X-Practice-Id", string(p.ID))
 	t.add(id, "X-Gate-Assertion", assertion)
 	return id, nil
+}
+
+// newIdentity has room for all headers: of many sessions the garbage collector has to
+// find every piece (docs/performance.md).
+func newIdentity(now time.Time) *identity {
+	return &identity{make([]string, 0, identityHeaders), make([]string, 0, identityHeaders), now.Add(assertionLife / 2)}
 }
 
 // add gives an identity a header under all its names. A value that is empty is an
@@ -108,9 +114,9 @@ func (t *Transport) add(id *identity, name, value string) {
 	if value = headerSafe(value); value == "" {
 		return
 	}
-	id.values = append(id.values, headerValue{name, []string{value}})
+	id.names, id.values = append(id.names, name), append(id.values, value)
 	for _, alias := range t.core.AliasesOf(name) {
-		id.values = append(id.values, headerValue{alias, []string{value}})
+		id.names, id.values = append(id.names, alias), append(id.values, value)
 	}
 }
 
@@ -127,7 +133,7 @@ func (t *Transport) signedIn(p *directory.Practice, live *session.Live, view *se
 	if err != nil {
 		return nil, err
 	}
-	id := &identity{renewAt: now.Add(assertionLife / 2)}
+	id := newIdentity(now)
 	t.add(id, "X-Practice-Id", string(p.ID))
 	t.add(id, "X-User-Id", person.ID)
 	t.add(id, "X-User-Email", person.Email)
@@ -151,7 +157,8 @@ func (t *Transport) standard(p *directory.Practice, now time.Time) jwt.Claims {
 	}
 }
 
-// sign makes the JWT with the key that is current now.
+// sign makes the JWT (RFC 7519) with the key that is current now. The claims are
+// encoded here: package jwt would encode, decode and encode them once more.
 func (t *Transport) sign(c claims) (string, error) {
 	kid, key := t.core.Vault.Signing().Current()
 	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", kid)
@@ -159,11 +166,15 @@ func (t *Transport) sign(c claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signing the assertion: %v", err)
 	}
-	token, err := jwt.Signed(signer).Claims(c).Serialize()
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("encoding the assertion: %v", err)
+	}
+	token, err := signer.Sign(payload)
 	if err != nil {
 		return "", fmt.Errorf("signing the assertion: %v", err)
 	}
-	return token, nil
+	return token.CompactSerialize()
 }
 
 // headerSafe keeps a person's name from ending a header line or being read

@@ -9,6 +9,9 @@ import (
 // ParseReturnPath is for the tests of what only a form's field can say.
 var ParseReturnPath = parseReturnPath
 
+// RetryBusy is how long people are asked to wait when all places are taken.
+var RetryBusy = retryBusy
+
 // Query is the path as the value of "rd".
 func (p ReturnPath) Query() string { return p.query() }
 

@@ -11,6 +11,7 @@ import (
 
 	"clinicgate/gateway/demo"
 	"clinicgate/modules/exchange"
+	"clinicgate/modules/login"
 	"clinicgate/modules/practice"
 	"clinicgate/policy"
 )
@@ -152,5 +153,21 @@ func TestFormKeepsTheAddressAndNeverThePassword(t *testing.T) {
 	}
 	for range 20 {
 		check("outage", g.password(acacia, who, password), http.StatusServiceUnavailable)
+	}
+}
+
+// THREATS L5: a crowd that is turned away at one moment does not come back at one.
+func TestCrowdIsAskedToComeBackAtDifferentTimes(t *testing.T) {
+	told := map[time.Duration]int{}
+	for range 1000 {
+		after := login.RetryBusy()
+		if told[after]++; after < 2*time.Second || after > 9*time.Second || after%time.Second != 0 {
+			t.Fatalf("people are asked to wait %v", after)
+		}
+	}
+	for after, n := range told {
+		if n > 250 {
+			t.Errorf("%d of 1000 are asked to wait %v, want about 125", n, after)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"time"
@@ -120,14 +121,19 @@ func (h *Handler) signIn(v *visit) error {
 // tried too often (THREATS L5).
 const maxSignIns = 64
 
-// retryBusy is how long people are asked to wait when all places are taken.
-const retryBusy = 3 * time.Second
+// retryBusy is how long people are asked to wait when all places are taken: 2 to 9 s, so
+// that a crowd that is turned away at one moment does not come back at one.
+func retryBusy() time.Duration {
+	var die [1]byte
+	rand.Read(die[:]) // never fails (crypto/rand since Go 1.24)
+	return time.Duration(2+die[0]%8) * time.Second
+}
 
 // busy asks to come back in a moment. Nothing was looked at and nothing is counted
 // against anybody.
 func (v *visit) busy() error {
 	v.h.core.Metrics.SignIns.WithLabelValues("busy").Inc()
-	return v.showSignInAgain(http.StatusServiceUnavailable, page.Busy, retryBusy)
+	return v.showSignInAgain(http.StatusServiceUnavailable, page.Busy, retryBusy())
 }
 
 // attempt is what the budgets are taken for. A browser that this account has signed

@@ -19,6 +19,8 @@ func violations() map[string]example {
 			"config/x.go:3: config must not import gateway/bus: it may import only config, policy (DESIGN section 3)"},
 		"certs imports the core": {"certs/x.go", importing("clinicgate/gateway/directory"), imports,
 			"certs/x.go:3: certs must not import gateway/directory: it may import nothing of ours (DESIGN section 3)"},
+		"a worker process learns of people": {"gateway/hashing/x.go", importing("clinicgate/gateway/account"), imports,
+			"gateway/hashing/x.go:3: gateway/hashing must not import gateway/account: it may import nothing of ours (DESIGN section 3)"},
 		"a part imports a module": {"gateway/session/x.go", importing("clinicgate/modules/login"), imports,
 			"gateway/session/x.go:3: gateway must not import modules/login: it may import only gateway, config, policy without " +
 				"gateway/core, gateway/command, gateway/demo (DESIGN section 3)"},

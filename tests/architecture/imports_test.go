@@ -35,6 +35,7 @@ var layers = []layer{
 	{dir: "gateway/core", may: []string{"gateway", "config", "policy"}, not: []string{"gateway/command", "gateway/demo"}},
 	{dir: "gateway/demo", may: []string{"gateway", "config", "policy"}, not: []string{"gateway/command"}, http: true, clock: true},
 	{dir: "gateway/command", may: []string{"gateway", "config", "policy"}, caddy: true, http: true, clock: true},
+	{dir: "gateway/hashing"}, // what a worker process does can be read in one folder
 	{dir: "gateway", may: []string{"gateway", "config", "policy"}, not: composition},
 	{dir: "modules", may: []string{"modules", "gateway", "config", "policy"}, not: []string{"modules/standard"}, whole: []string{"modules/standard"},
 		caddy: true, http: true, clock: true},

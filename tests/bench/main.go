@@ -37,7 +37,8 @@ var sections = []section{
 	{"noise", "the same with bare against bare: how far the method is off", []string{"wrk", "h2load"}, runNoise},
 	{"decide", "policy.Decide and the session look-up: time and allocations", nil, runDecide},
 	{"signin", "sign-ins a second, and 500 at once: memory, and the latency of others", []string{"wrk"}, runSignin},
-	{"scale", "10 to 10,000 practices, 1,000 and 1,000,000 sessions: start-up, memory and CPU", []string{"wrk"}, runScale},
+	{"practices", "10, 1,000 and 10,000 practices: start-up, memory and CPU of a request", []string{"wrk"}, runPractices},
+	{"sessions", "1,000 and 1,000,000 sessions: memory and CPU of first, renewing and warm requests", []string{"wrk"}, runSessions},
 	{"peers", "nginx, and Apache with mod_auth_openidc, over bare reverse_proxy", []string{"wrk", "h2load", "nginx", "apache2"}, runPeers},
 }
 
@@ -45,7 +46,7 @@ var sections = []section{
 type bench struct {
 	binary  string
 	started time.Time
-	profile string // file for a CPU profile of the gateway in the proxy section; "" for none
+	profile string // file for CPU profiles of the gateway, in the proxy and sessions sections; "" for none
 	log     io.Writer
 }
 
@@ -90,11 +91,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	asJSON := flags.Bool("json", false, "print one line of JSON instead of tables")
 	binary := flags.String("binary", "", "the gateway to measure")
 	started := flags.Int64("started", time.Now().Unix(), "when the 50 s of the proxy section began, in Unix seconds")
-	profile := flags.String("profile", "", "proxy section: write a CPU profile of the gateway into this file (costs about 1 %)")
+	profile := flags.String("profile", "", "write a CPU profile of the gateway into this file, in the proxy section, and files that begin so, in the sessions section (costs about 1 %)")
 	flags.Usage = func() {
 		_, _ = fmt.Fprintln(stderr, "usage: tests/bench/run [--only NAME,…] [--json] [--profile FILE]\n\nsections:")
 		for _, s := range sections {
-			_, _ = fmt.Fprintf(stderr, "  %-8s %s\n", s.name, s.about)
+			_, _ = fmt.Fprintf(stderr, "  %-9s %s\n", s.name, s.about)
 		}
 	}
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {

@@ -27,10 +27,21 @@ type signinReport struct {
 	CrowdTime   float64 `json:"crowd_seconds"`       // until everybody is in
 	CrowdBusy   int     `json:"crowd_answered_busy"` // answers 503 or 429, each tried again
 	CrowdFailed int     `json:"crowd_failed"`        // anything else; must be 0
-	PeakIdle    int64   `json:"memory_before_bytes"` // resident
-	Peak        int64   `json:"memory_peak_bytes"`   // resident, while the crowd signs in
+	Before      memory  `json:"memory_before_bytes"`
+	Peak        memory  `json:"memory_peak_bytes"` // while the crowd signs in
 	Idle        latency `json:"idle"`
 	Crowd       latency `json:"while_crowd"`
+}
+
+// memory is resident bytes: of the gateway, and of the processes that hash passwords for it, together. The pages of the
+// program, which all of them share, are in both.
+type memory struct {
+	Gateway int64 `json:"gateway"`
+	Workers int64 `json:"workers"`
+}
+
+func (m memory) String() string {
+	return fmt.Sprintf("%s and %s", measure.Megabytes(m.Gateway), measure.Megabytes(m.Workers))
 }
 
 // latency of paced requests, 99th percentile in milliseconds: signed in at the gateway, and at the same time through
@@ -47,8 +58,8 @@ func (r signinReport) Table() measure.Table {
 	t.Add(fmt.Sprintf("%d at once: all in after", r.CrowdSize), fmt.Sprintf("%.1f s", r.CrowdTime))
 	t.Add("  answers \"busy, try again\"", fmt.Sprint(r.CrowdBusy))
 	t.Add("  failed otherwise", fmt.Sprint(r.CrowdFailed))
-	t.Add("  memory before", measure.Megabytes(r.PeakIdle))
-	t.Add("  memory at its peak", measure.Megabytes(r.Peak))
+	t.Add("  memory of gateway and workers before", r.Before.String())
+	t.Add("  memory of gateway and workers at its peak", r.Peak.String())
 	for _, row := range []struct {
 		when string
 		latency
@@ -151,7 +162,7 @@ func (b *bench) steadily(ctx context.Context, s *stage.Stage, gate *stage.Proces
 func (b *bench) allAtOnce(ctx context.Context, s *stage.Stage, gate *stage.Process, people []seed.Person,
 	watch func() (latency, error), r *signinReport,
 ) error {
-	before, err := measure.ReadMemory(gate.PID())
+	before, _, err := readMemory(gate.PID())
 	if err != nil {
 		return err
 	}
@@ -176,12 +187,22 @@ func (b *bench) allAtOnce(ctx context.Context, s *stage.Stage, gate *stage.Proce
 	})
 	r.CrowdTime = measure.Round3(time.Since(started).Seconds())
 	watching.Wait()
-	after, memoryErr := measure.ReadMemory(gate.PID())
-	r.PeakIdle, r.Peak = before.Now, after.Peak
+	_, peak, memoryErr := readMemory(gate.PID())
+	r.Before, r.Peak = before, peak
 	if err != nil {
 		b.say("of the crowd: %.500s", err.Error()) // counted in the report
 	}
 	return errors.Join(watchErr, memoryErr)
+}
+
+// readMemory reads what is resident now, and what was at most.
+func readMemory(pid int) (now, peak memory, err error) {
+	gateway, err := measure.ReadMemory(pid)
+	if err != nil {
+		return memory{}, memory{}, err
+	}
+	workers, err := measure.ChildrenMemory(pid)
+	return memory{gateway.Now, workers.Now}, memory{gateway.Peak, workers.Peak}, err
 }
 
 // insist tries again, when the gateway says, for as long as it is busy, and counts how often it was.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,9 +17,13 @@ import (
 	"clinicgate/tests/probe"
 )
 
-// maxGrowth bounds what five hundred passwords at once may add to the gateway's memory.
-// Each hash takes 46 MiB; all at once they would take more than 22 GiB.
-const maxGrowth = 768 << 20
+// Five hundred passwords at once may add maxGrowth to the gateway's memory, and a process
+// that hashes for it has maxWorker, program included. Each hash takes 46 MiB; all at once
+// they would take more than 22 GiB.
+const (
+	maxGrowth = 256 << 20
+	maxWorker = 160 << 20
+)
 
 // L5: five hundred sign-ins at the same moment. Memory stays bounded, what is too much
 // is told to come back, and who is signed in goes on working.
@@ -26,7 +31,11 @@ func TestFiveHundredSignInsAtOnce(t *testing.T) {
 	g := harness.Start(t)
 	p := g.Practice("acacia")
 	signedIn := probe.SignedIn(t, g, "acacia", p.Account("clinician")).Cookie(p.URL, probe.Session)
-	before := peak(t, g)
+	workers := probe.Workers(t, g)
+	if len(workers) == 0 {
+		t.Fatal("no process hashes passwords")
+	}
+	before := peak(t, g.PID())
 
 	const crowd, addresses = 500, 10 // an address has a budget of its own
 	var clients []*http.Client
@@ -60,7 +69,7 @@ func TestFiveHundredSignInsAtOnce(t *testing.T) {
 	for status := range statuses {
 		counts[status]++
 	}
-	grown := peak(t, g) - before
+	grown := peak(t, g.PID()) - before
 	t.Logf("answers %v; peak memory grew by %d MiB; slowest signed-in request %s", counts, grown>>20, worst.Round(time.Millisecond))
 	if counts[http.StatusUnauthorized] == 0 || counts[http.StatusServiceUnavailable] == 0 ||
 		counts[http.StatusUnauthorized]+counts[http.StatusServiceUnavailable] != crowd {
@@ -71,6 +80,14 @@ func TestFiveHundredSignInsAtOnce(t *testing.T) {
 	}
 	if grown > maxGrowth {
 		t.Errorf("peak memory grew by %d MiB, want at most %d", grown>>20, maxGrowth>>20)
+	}
+	if after := probe.Workers(t, g); !slices.Equal(workers, after) {
+		t.Errorf("processes that hash: %v before, %v after", workers, after)
+	}
+	for _, pid := range workers {
+		if most := peak(t, pid); most > maxWorker {
+			t.Errorf("a process that hashes had %d MiB, want at most %d", most>>20, maxWorker>>20)
+		}
 	}
 }
 
@@ -96,10 +113,10 @@ func work(t *testing.T, g *harness.Gateway, p harness.Practice, session string, 
 	}
 }
 
-// peak is the largest resident size the gateway has had, in bytes.
-func peak(t *testing.T, g *harness.Gateway) int64 {
+// peak is the largest resident size that a process has had, in bytes.
+func peak(t *testing.T, pid int) int64 {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.PID()))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}

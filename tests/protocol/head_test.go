@@ -3,10 +3,12 @@ package protocol_test
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"clinicgate/tests/boundary/rig"
 	"clinicgate/tests/probe"
@@ -110,6 +112,22 @@ func TestBodyIsNotTakenForAHead(t *testing.T) {
 		}
 		c.Read("GET").CheckRefusal(t, http.StatusBadRequest)
 	})
+}
+
+// TestHTTP2NeedsItsALPN: on a connection that agreed on HTTP/1, or on nothing, HTTP/2 is a
+// malformed request (RFC 9113 section 3.2). Nobody looks at heads in it.
+func TestHTTP2NeedsItsALPN(t *testing.T) {
+	for name, protocols := range map[string][]string{"agreed on nothing": nil, "agreed on HTTP/1.1": {"http/1.1"}} {
+		t.Run(name, func(t *testing.T) {
+			conn := gate.Dial(t, "harbour.localhost", protocols...)
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_, _ = io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil || res.StatusCode != http.StatusBadRequest {
+				t.Errorf("%v, %v", res, err)
+			}
+		})
+	}
 }
 
 // cut cuts a text behind the n-th byte of mark.

@@ -18,6 +18,11 @@ import (
 func TestUnitIsReadByASystemd(t *testing.T) {
 	text := shipped(t, "clinicgate.service")
 	settings := readUnit(t, text)
+	// The first line is the list, the others take away and, last, give back.
+	wantCalls := []string{"@system-service", "~@privileged @resources", "setpriority"}
+	if got := settings["Service/SystemCallFilter"]; !slices.Equal(got, wantCalls) {
+		t.Errorf("SystemCallFilter is %q, want %q: password workers lower their own priority", got, wantCalls)
+	}
 	for key, want := range map[string]string{
 		"Service/Type": "notify", "Service/User": "clinicgate", "Service/NoNewPrivileges": "yes", "Service/ProtectSystem": "strict",
 		"Service/ProtectHome": "yes", "Service/PrivateTmp": "yes", "Service/CapabilityBoundingSet": "CAP_NET_BIND_SERVICE",

@@ -97,8 +97,40 @@ func ReadMemory(pid int) (Memory, error) {
 	return m, nil
 }
 
-// ResetPeak makes the highest resident memory begin anew (proc(5), clear_refs).
+// ChildrenMemory is the memory of all descendants of a process together. Pages that they share with it, such as those
+// of the program itself, count once for each; and their peaks need not have been at the same time. So the sum is the most
+// that it can have been.
+func ChildrenMemory(pid int) (sum Memory, err error) {
+	children, err := childrenOf(pid)
+	if err != nil {
+		return Memory{}, err
+	}
+	for _, child := range children {
+		own, err := ReadMemory(child)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		further, err := ChildrenMemory(child)
+		if err != nil {
+			return Memory{}, err
+		}
+		sum.Now += own.Now + further.Now
+		sum.Peak += own.Peak + further.Peak
+	}
+	return sum, nil
+}
+
+// ResetPeak makes the highest resident memory of a process and its descendants begin anew (proc(5), clear_refs).
 func ResetPeak(pid int) error {
+	children, err := childrenOf(pid)
+	if err != nil {
+		return err
+	}
+	for _, child := range children {
+		if err := ResetPeak(child); err != nil {
+			return err
+		}
+	}
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
 		return fmt.Errorf("resetting the memory peak of process %d: %w", pid, err)
 	}
