@@ -25,6 +25,7 @@ func (f *Feed) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		found, err := f.pollOnce(ctx)
+		found = found || f.word.Load() <= f.reached.Load() // the word was true: it was read by whoever published it here
 		timer.Reset(p.polled(f.now(), found, err))
 		if now := f.now(); err == nil && now.Sub(pruned) >= pruneEvery {
 			pruned = now

@@ -47,8 +47,8 @@ func TestNodeWaitsForALongMigration(t *testing.T) {
 	if !ok {
 		return
 	}
-	o.Postgres = with(t, o.Postgres, func(u *url.URL) { u.RawQuery = "statement_timeout=300&lock_timeout=200" })
 	createMany(t, openFiles(t, o), 1)
+	o.Postgres = with(t, o.Postgres, func(u *url.URL) { u.RawQuery = "statement_timeout=300&lock_timeout=200" })
 	next := fstest.MapFS{
 		"00001_note.sql": {Data: []byte(noteSchema)},
 		"00002_slow.sql": {Data: []byte("-- +goose Up\nSELECT pg_sleep(0.7);\nCREATE TABLE more (id BIGINT);\n")},

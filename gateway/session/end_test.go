@@ -178,7 +178,7 @@ func TestCancelledLogoutLogsOut(t *testing.T) {
 func TestEndPracticeWithManySessions(t *testing.T) {
 	g := newGate(t)
 	g.exec(harbour, `WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 1200)
-		INSERT INTO session SELECT 'harbour', printf('%08x-0000-4000-8000-000000000000', v), 'x', 1, 1, '', '' FROM n`)
+		INSERT INTO session SELECT 'harbour', CAST(10000000 + v AS TEXT) || '-0000-4000-8000-000000000000', 'x', 1, 1, '', '' FROM n`)
 	cookie, _ := g.signIn(limits, nurse)
 	token, err := g.Flows().Begin(t.Context(), harbour, flowOf(nurse, g.clock.Now()))
 	if err != nil {
@@ -222,7 +222,7 @@ func TestMaxPerUserEndsTheOldest(t *testing.T) {
 func TestSessionsWithoutALimitAreBoundedAllTheSame(t *testing.T) {
 	g := newGate(t)
 	g.exec(harbour, `WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 1005)
-		INSERT INTO session SELECT 'harbour', printf('%08x-0000-4000-8000-000000000000', v), $1, v, v, '', '' FROM n`, nurse)
+		INSERT INTO session SELECT 'harbour', CAST(10000000 + v AS TEXT) || '-0000-4000-8000-000000000000', $1, v, v, '', '' FROM n`, nurse)
 	g.signIn(limits, nurse)
 	if n := g.count(harbour, `SELECT count(*) FROM session`); n != 1000 {
 		t.Errorf("%d sessions", n)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"clinicgate/gateway/database/databasetest"
 	"clinicgate/gateway/session"
 	"clinicgate/policy"
 	"github.com/google/go-cmp/cmp"
@@ -199,6 +200,9 @@ func TestOnlyHashesAreStored(t *testing.T) {
 	}
 	if n := g.count(harbour, `SELECT count(*) FROM session_token WHERE hash = $1`, token.Digest(harbour)); n != 1 {
 		t.Error("the row is not under the hash")
+	}
+	if databasetest.On() {
+		return // the statements are the same, the server's files are not ours to read
 	}
 	if !g.inFiles(nurse) {
 		t.Fatal("the search finds nothing at all")

@@ -246,7 +246,7 @@ func TestSweepDeletesWhatIsOverAndNothingElse(t *testing.T) {
 	g := newGate(t)
 	const many = session.SweepChunk + 50
 	g.exec(harbour, `WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 550)
-		INSERT INTO session SELECT 'harbour', printf('%08x-0000-4000-8000-000000000000', v), 'x', 1, 1, '', '' FROM n`)
+		INSERT INTO session SELECT 'harbour', CAST(10000000 + v AS TEXT) || '-0000-4000-8000-000000000000', 'x', 1, 1, '', '' FROM n`)
 	if n := g.count(harbour, `SELECT count(*) FROM session`); n != many {
 		t.Fatalf("%d rows", n)
 	}

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -171,7 +172,9 @@ func TestForeignRecordIsAnAlarm(t *testing.T) {
 			g := newGate(t)
 			cookie, l := g.signIn(limits, nurse)
 			g.Evict(l)
-			g.exec(harbour, tamper)
+			for statement := range strings.SplitSeq(tamper, ";") {
+				g.exec(harbour, statement)
+			}
 			g.wantError(limits, cookie, session.ErrUnavailable)
 			if n := g.Stats().Mismatches; n != 1 {
 				t.Errorf("%d mismatches counted", n)

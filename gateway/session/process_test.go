@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"clinicgate/gateway/database"
+	"clinicgate/gateway/database/databasetest"
 	"clinicgate/gateway/session"
 	"clinicgate/policy"
 )
@@ -32,7 +33,11 @@ func TestMain(m *testing.M) {
 func signInForEver(dir string) error {
 	ctx := context.Background()
 	c := newClock()
-	db, err := database.Open(ctx, database.Options{Dir: dir, Now: c.Now})
+	server, err := databasetest.Address(dir)
+	if err != nil {
+		return err
+	}
+	db, err := database.Open(ctx, database.Options{Dir: dir, Postgres: server, Now: c.Now})
 	if err != nil {
 		return err
 	}
