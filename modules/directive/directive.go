@@ -8,7 +8,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
@@ -25,6 +24,7 @@ func init() {
 //	practice_gateway {
 //		dial_timeout     3s     # connecting to a backend
 //		response_timeout 60s    # until a backend's response headers
+//		backend_health   /healthz   # asked for every 3 s; empty: requests find out
 //		backend_tls {           # speak TLS to backends
 //			ca          FILE…   # trusted roots; empty: the system's
 //			server_name NAME    # expected name; empty: the upstream's host
@@ -39,7 +39,7 @@ func parseGateway(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := wholeSite(h); err != nil {
 		return nil, err
 	}
-	transport, err := parseTransport(h.Dispenser)
+	backends, err := parseBackends(h.Dispenser)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func parseGateway(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}
 	httpsPort, _ := h.Option("https_port").(int)
 	return []httpcaddyfile.ConfigValue{
-		{Class: "route", Value: caddyhttp.Route{HandlersRaw: chain(transport, httpsPort), Terminal: true}},
+		{Class: "route", Value: caddyhttp.Route{HandlersRaw: chain(backends, httpsPort), Terminal: true}},
 		{Class: "error_route", Value: &caddyhttp.Subroute{Routes: caddyhttp.RouteList{
 			{HandlersRaw: []json.RawMessage{handler("practice_error", nil)}},
 		}}},
@@ -92,13 +92,17 @@ func globalOptions(h httpcaddyfile.Helper) error {
 
 // chain is the request's way (DESIGN section 2). The transport at its end needs the
 // decision in its hand, so even another order could not leak.
-func chain(transport reverseproxy.HTTPTransport, httpsPort int) []json.RawMessage {
+func chain(b backends, httpsPort int) []json.RawMessage {
+	upstreams := map[string]any{"source": "practice"}
+	if b.health != "" {
+		upstreams["health"] = map[string]any{"path": b.health, "transport": b.transport}
+	}
 	// A backend that takes no connection is left out for a few seconds, after one
 	// failure: the try that follows must reach the next one. What failed on a connection
 	// does not count, see modules/forward.
 	proxy := map[string]any{
-		"dynamic_upstreams":  map[string]any{"source": "practice"},
-		"transport":          json.RawMessage(caddyconfig.JSONModuleObject(transport, "protocol", "practice", nil)),
+		"dynamic_upstreams":  upstreams,
+		"transport":          json.RawMessage(caddyconfig.JSONModuleObject(b.transport, "protocol", "practice", nil)),
 		"health_checks":      map[string]any{"passive": map[string]any{"fail_duration": "5s", "max_fails": 1}},
 		"load_balancing":     map[string]any{"selection_policy": map[string]any{"policy": "first"}, "retries": 2, "try_interval": "100ms"},
 		"stream_close_delay": "5m",

@@ -33,7 +33,7 @@ const (
 // address stands in line 9, what it holds from line 10 on.
 func TestMistakesInASiteAreNamed(t *testing.T) {
 	for name, row := range map[string]struct{ site, want, where string }{
-		"unknown option":        {"practice_gateway {\nspeed high\n}", `unknown option "speed": practice_gateway has dial_timeout, response_timeout and backend_tls`, "11"},
+		"unknown option":        {"practice_gateway {\nspeed high\n}", `unknown option "speed": practice_gateway has dial_timeout, response_timeout, backend_health and backend_tls`, "11"},
 		"option of a proxy":     {"practice_gateway {\nto 127.0.0.1:9000\n}", `unknown option "to": practice_gateway has`, "11"},
 		"option twice":          {"practice_gateway {\ndial_timeout 1s\ndial_timeout 2s\n}", "dial_timeout stands twice: remove one of the two", "12"},
 		"block twice":           {"practice_gateway {\nbackend_tls\nbackend_tls {\n}\n}", "backend_tls stands twice: remove one", "12"},

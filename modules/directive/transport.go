@@ -10,9 +10,17 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// parseTransport reads the block of practice_gateway: how backends are spoken to.
-func parseTransport(d *caddyfile.Dispenser) (reverseproxy.HTTPTransport, error) {
-	t := reverseproxy.HTTPTransport{
+// backends is how backends are spoken to.
+type backends struct {
+	transport reverseproxy.HTTPTransport
+	health    string // path that they are asked for; empty: they are not
+}
+
+// parseBackends reads the block of practice_gateway.
+func parseBackends(d *caddyfile.Dispenser) (backends, error) {
+	var b backends
+	t := &b.transport
+	*t = reverseproxy.HTTPTransport{
 		DialTimeout:           caddy.Duration(3 * time.Second),
 		ResponseHeaderTimeout: caddy.Duration(60 * time.Second),
 		MaxResponseHeaderSize: 256 << 10, // else 10 MiB a request, whoever makes the backend say so
@@ -20,7 +28,7 @@ func parseTransport(d *caddyfile.Dispenser) (reverseproxy.HTTPTransport, error) 
 	seen := options{}
 	for d.NextBlock(0) {
 		if err := seen.once(d); err != nil {
-			return t, err
+			return b, err
 		}
 		var err error
 		switch d.Val() {
@@ -30,14 +38,16 @@ func parseTransport(d *caddyfile.Dispenser) (reverseproxy.HTTPTransport, error) 
 			err = parseDuration(d, &t.ResponseHeaderTimeout)
 		case "backend_tls":
 			t.TLS, err = parseBackendTLS(d)
+		case "backend_health":
+			b.health, err = parseHealth(d)
 		default:
-			err = d.Errf("unknown option %q: %s has dial_timeout, response_timeout and backend_tls", d.Val(), name)
+			err = d.Errf("unknown option %q: %s has dial_timeout, response_timeout, backend_health and backend_tls", d.Val(), name)
 		}
 		if err != nil {
-			return t, err
+			return b, err
 		}
 	}
-	return t, nil
+	return b, nil
 }
 
 func parseDuration(d *caddyfile.Dispenser, into *caddy.Duration) error {
@@ -52,6 +62,14 @@ func parseDuration(d *caddyfile.Dispenser, into *caddy.Duration) error {
 	}
 	*into = caddy.Duration(value)
 	return nil
+}
+
+// parseHealth reads the path that backends are asked for.
+func parseHealth(d *caddyfile.Dispenser) (path string, err error) {
+	if !d.AllArgs(&path) || !strings.HasPrefix(path, "/") {
+		return "", d.Errf("backend_health takes one path such as /healthz")
+	}
+	return path, literal(d, "backend_health", []string{path})
 }
 
 func parseBackendTLS(d *caddyfile.Dispenser) (*reverseproxy.TLSConfig, error) {

@@ -78,3 +78,50 @@ func TestNextBackendTakesOver(t *testing.T) {
 		}
 	}
 }
+
+// TestSickBackendIsLeftOut that takes connections and says itself that it is not well: the next one
+// is asked, until it is well again. When all say so, none is left out. The check
+// carries no identity.
+func TestSickBackendIsLeftOut(t *testing.T) {
+	var sick [2]atomic.Bool
+	var addresses []string
+	for n := range sick {
+		backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path == "/healthz" && (r.Header.Get("X-Practice-Id") != "" || r.Header.Get("X-Gate-Assertion") != ""):
+				t.Error("the check claims to be a request")
+			case r.URL.Path == "/healthz" && sick[n].Load():
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+			fmt.Fprint(w, n)
+		}))
+		t.Cleanup(backend.Close)
+		addresses = append(addresses, strings.TrimPrefix(backend.URL, "http://"))
+	}
+	i := prepare(t, "\tpractice_gateway\n", "\tpractice_gateway {\n\t\tbackend_health /healthz\n\t}\n")
+	i.practice(t, north, strings.Join(addresses, ", "))
+	i.start(t)
+	i.trustInternal(t)
+	client := i.client(t, "h2", "")
+	served := func(want string) {
+		t.Helper()
+		i.await(t, func() error {
+			if res := do(t, client, request(t, http.MethodGet, north, "/public/json")); res.text != want {
+				return fmt.Errorf("%s: backend %s answers, want %s", res.Status, res.text, want)
+			}
+			return nil
+		})
+	}
+	served("0")
+	sick[0].Store(true)
+	served("1")
+	sick[1].Store(true)
+	served("0")
+	sick[1].Store(false)
+	served("1")
+	sick[0].Store(false)
+	served("0")
+	if log := i.log.String(); !strings.Contains(log, "a backend is not well") || !strings.Contains(log, "a backend is well again") {
+		t.Error("the log does not tell")
+	}
+}
