@@ -14,19 +14,33 @@ import (
 	"time"
 )
 
-var heapAlloc = regexp.MustCompile(`(?m)^# HeapAlloc = (\d+)$`)
+// Heap is what the Go runtime says of the gateway's heap, in bytes.
+type Heap struct {
+	Now       int64 // live, and garbage that was not collected yet
+	Allocated int64 // since the start
+	Next      int64 // what Now may grow to before the garbage collector runs
+}
 
-// LiveHeap is what the gateway's heap holds after a garbage collection, in bytes.
-func (s *Stage) LiveHeap(ctx context.Context, gate *Process) (int64, error) {
-	text, err := s.admin(ctx, gate, "/debug/pprof/heap?gc=1&debug=1")
+var heapLine = regexp.MustCompile(`(?m)^# (HeapAlloc|TotalAlloc|NextGC) = (\d+)$`)
+
+// Heap asks for the heap, after a garbage collection if collect is set: Now is then what is live.
+func (s *Stage) Heap(ctx context.Context, gate *Process, collect bool) (Heap, error) {
+	path := "/debug/pprof/heap?debug=1"
+	if collect {
+		path += "&gc=1"
+	}
+	text, err := s.admin(ctx, gate, path)
 	if err != nil {
-		return 0, fmt.Errorf("asking for the heap: %w", err)
+		return Heap{}, fmt.Errorf("asking for the heap: %w", err)
 	}
-	m := heapAlloc.FindSubmatch(text)
-	if m == nil {
-		return 0, errors.New("asking for the heap: no HeapAlloc line")
+	found := make(map[string]int64)
+	for _, m := range heapLine.FindAllSubmatch(text, -1) {
+		found[string(m[1])], _ = strconv.ParseInt(string(m[2]), 10, 64)
 	}
-	return strconv.ParseInt(string(m[1]), 10, 64)
+	if len(found) != 3 {
+		return Heap{}, errors.New("asking for the heap: lines are missing")
+	}
+	return Heap{found["HeapAlloc"], found["TotalAlloc"], found["NextGC"]}, nil
 }
 
 // Profile writes a CPU profile of the gateway over the next d into a file, for go tool pprof.
