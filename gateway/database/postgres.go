@@ -39,7 +39,8 @@ func newPostgres(p Postgres, now func() time.Time) (*postgresEngine, error) {
 // has locks of its own.
 const (
 	lockWriter = "SELECT pg_advisory_xact_lock(7164011)"
-	beginWrite = "BEGIN ISOLATION LEVEL READ COMMITTED; " + lockWriter
+	// A node that vanishes in the middle keeps the others waiting for less than their lock_timeout.
+	beginWrite = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '3s'; " + lockWriter
 	beginRead  = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 )
 

@@ -1,9 +1,12 @@
 package cluster_test
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
+
+	"clinicgate/tests/probe"
 )
 
 // PostgreSQL is away. Who is signed in works on; sign-ins and changes are told to come back, none is
@@ -55,6 +58,7 @@ func TestBusIsPartitionedFromOneNode(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := running(t)
 			l := work(t, c)
+			t.Cleanup(c.nodes[1].redis.mend)
 			part(c.nodes[1].redis)
 			for range 3 {
 				l.endsWithin(within)
@@ -72,6 +76,48 @@ func TestBusIsPartitionedFromOneNode(t *testing.T) {
 	}
 }
 
+// B vanishes while it writes to a practice's database. Who writes there next waits until the
+// transaction is taken from B, and is served.
+func TestNodeVanishesWhileItWrites(t *testing.T) {
+	c := running(t)
+	db := c.postgres.open("clinic_west")
+	defer db.Close()
+	for round := range 3 {
+		who := c.person(t, west)
+		client, p := probe.Client(t, c.direct[1], ""), c.direct[1].Practice(west)
+		t.Cleanup(c.nodes[1].database.mend)
+		const held = `SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+			WHERE l.locktype = 'advisory' AND l.granted AND a.usename = 'clinicgate' AND a.state = 'idle in transaction'
+			AND l.database = (SELECT oid FROM pg_database WHERE datname = 'clinic_west'))`
+		ended := make(chan struct{})
+		go func() { // sign-ins, until one is caught between two statements
+			defer close(ended)
+			for range 200 {
+				if _, err := signInAt(client, p, who); err != nil {
+					return
+				}
+			}
+		}()
+		eventually(t, wait, "B holds the writer's lock", func() error {
+			c.nodes[1].database.silence()
+			var caught bool
+			if err := db.QueryRow(held).Scan(&caught); err != nil || caught {
+				return err
+			}
+			c.nodes[1].database.mend()
+			return errors.New("it does not")
+		})
+		began := time.Now()
+		c.command(t, "", "session", "revoke", "--practice", west, "--user", who.Email)
+		t.Logf("round %d: the other writer waited for %s", round, time.Since(began).Round(100*time.Millisecond))
+		c.nodes[1].database.mend()
+		client.CloseIdleConnections()
+		<-ended
+	}
+	becomes(t, wait, c.direct[1], west, "/.gate/login", "", http.StatusOK)
+	c.verified(t)
+}
+
 // B reaches neither Redis nor PostgreSQL: it cannot know what A revokes. It serves on for as long as
 // the practice's outage_grace says, and then says that it cannot decide. Nobody is logged out.
 func TestNodeIsPartitionedFromTheDatabase(t *testing.T) {
@@ -83,6 +129,7 @@ func TestNodeIsPartitionedFromTheDatabase(t *testing.T) {
 		becomes(t, wait, c.direct[1], west, "/api/echo", s, http.StatusOK)
 	}
 	for _, link := range []*link{c.nodes[1].database, c.nodes[1].redis} {
+		t.Cleanup(link.mend)
 		link.silence()
 	}
 	c.command(t, "", "session", "revoke", "--practice", west, "--user", who.Email)
