@@ -13,6 +13,7 @@
 package connection
 
 import (
+	"crypto/tls"
 	"net"
 
 	"github.com/caddyserver/caddy/v2"
@@ -69,6 +70,16 @@ func (s *StrictHTTP1) WrapListener(under net.Listener) net.Listener {
 
 // UnmarshalCaddyfile reads the name alone.
 func (*StrictHTTP1) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return nameOnly(d) }
+
+// Missing reports a connection of a server whose config leaves the wrappers out.
+func Missing(c net.Conn) bool {
+	secure, ok := c.(*tls.Conn) // one that speaks HTTP/1 behind them is none any more
+	if !ok {
+		return false
+	}
+	_, wrapped := secure.NetConn().(*turnConn)
+	return !wrapped
+}
 
 // nameOnly refuses everything behind the wrapper's name.
 func nameOnly(d *caddyfile.Dispenser) error {

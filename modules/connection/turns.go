@@ -13,8 +13,9 @@ import (
 // waits behind a few (docs/performance.md, THREATS L5).
 type turns chan struct{}
 
-// handshakes are the turns of this process, whatever it listens on.
-var handshakes = make(turns, runtime.GOMAXPROCS(0))
+// handshakes are the turns of this process, whatever it listens on: one fewer than there
+// are processors, at least one, so that a processor is left for who is signed in.
+var handshakes = make(turns, max(1, runtime.GOMAXPROCS(0)-1))
 
 // lease is the longest that a turn lasts. A handshake computes for less than a
 // millisecond; one that waits in the middle of it, because the certificate is yet to be

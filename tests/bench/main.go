@@ -36,10 +36,10 @@ var sections = []section{
 	{"proxy", "CPU of a signed-in request over bare reverse_proxy, h1 and h2", []string{"wrk", "h2load"}, runProxy},
 	{"noise", "the same with bare against bare: how far the method is off", []string{"wrk", "h2load"}, runNoise},
 	{"decide", "policy.Decide and the session look-up: time and allocations", nil, runDecide},
-	{"signin", "sign-ins a second, and 500 at once: memory, and the latency of others", []string{"wrk"}, runSignin},
 	{"practices", "10, 1,000 and 10,000 practices: start-up, memory and CPU of a request", []string{"wrk"}, runPractices},
 	{"sessions", "1,000 and 1,000,000 sessions: memory and CPU of first, renewing and warm requests", []string{"wrk"}, runSessions},
 	{"peers", "nginx, and Apache with mod_auth_openidc, over bare reverse_proxy", []string{"wrk", "h2load", "nginx", "apache2"}, runPeers},
+	{"signin", "sign-ins a second, and 500 at once: memory, and the latency of others", []string{"wrk"}, runSignin}, // the last: it gives way
 }
 
 // bench is what the sections share.
