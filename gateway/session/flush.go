@@ -111,7 +111,7 @@ func (m *Manager) flushCell(ctx context.Context, c *cell) (failed error) {
 			c.touchMu.Lock()
 			c.touched = append(c.touched, work...)
 			c.touchMu.Unlock()
-			m.touched.add(c, false)
+			m.touched.add(c, true) // who was seen in an outage is known to other nodes soon after it
 			return err
 		}
 		work = work[n:]

@@ -89,6 +89,25 @@ func TestReturnAfterAPauseIsWrittenEarly(t *testing.T) {
 	g.again().wantServed(limits, cookie)
 }
 
+// What could not be written in an outage is written as soon as it is over: another node
+// would log out whoever was at work meanwhile.
+func TestWhoWasSeenInAnOutageIsWrittenEarly(t *testing.T) {
+	g := newGate(t)
+	cookie, _ := g.signIn(limits, nurse)
+	g.clock.Advance(time.Minute)
+	g.wantServed(limits, cookie).Touch(g.clock.Now())
+	g.store.down.Store(true)
+	if err := g.Flush(t.Context()); err == nil {
+		t.Fatal("written to a database that is down")
+	}
+	g.store.down.Store(false)
+	if !g.FlushEarly(t.Context()) {
+		t.Fatal("it waits for the next batch")
+	}
+	g.clock.Advance(limits.Idle - 30*time.Second)
+	g.again().wantServed(limits, cookie)
+}
+
 func TestAbsoluteLimitNeverExtends(t *testing.T) {
 	g := newGate(t)
 	cookie, l := g.signIn(limits, nurse)

@@ -277,7 +277,8 @@ func (m *model) up() {
 		n.store.down.Store(false)
 		n.feed.fails.Store(false)
 		n.feed.stale.Store(0)
-		n.PublishPending(context.Background())
+		n.PublishPending(context.Background()) // as Run does in its next tick
+		n.FlushEarly(context.Background())     // the same
 		n.catchUp()
 	}
 }
