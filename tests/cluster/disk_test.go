@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -61,7 +60,7 @@ func TestDiskIsFullForOnePractice(t *testing.T) {
 		t.Fatal(err)
 	}
 	entered := []string{first}
-	free := fill(t, disk)
+	free := probe.FillDisk(t, disk)
 	eventually(t, wait, "the disk is full for sign-ins", func() error { // free pages are used up first
 		session, err := signIn()
 		if err != nil {
@@ -93,23 +92,4 @@ func TestDiskIsFullForOnePractice(t *testing.T) {
 	t.Logf("%d sign-ins were acknowledged", len(entered))
 	l.alive()
 	l.finish()
-}
-
-// fill takes all that is left of a disk, and gives it back with the returned function.
-func fill(t *testing.T, dir string) (free func()) {
-	t.Helper()
-	name := filepath.Join(dir, "filling")
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	for size := 1 << 20; size > 0; {
-		if _, err := file.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
-			size /= 2
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return func() { _ = os.Remove(name) }
 }

@@ -49,7 +49,7 @@ func running(t *testing.T) *cluster {
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, n := range shared.nodes {
-				t.Logf("%s's log:\n%s", n.name, tail(n.log.trouble(), 1500))
+				t.Logf("%s's log:\n%s", n.name, tail(trouble(n.log), 1500))
 			}
 			t.Logf("PostgreSQL's log:\n%s", tail(shared.postgres.log.String(), 600))
 		}

@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +25,7 @@ type node struct {
 	redis       *link
 
 	command *exec.Cmd
-	log     *buffer
+	log     *harness.Log
 	ended   chan struct{}
 }
 
@@ -66,7 +64,7 @@ func (n *node) write(t testing.TB, name, text string) {
 // start runs the gateway and waits until it serves. binary is another program than usual.
 func (n *node) start(t testing.TB, binary ...string) {
 	t.Helper()
-	n.log, n.ended = new(buffer), make(chan struct{})
+	n.log, n.ended = new(harness.Log), make(chan struct{})
 	n.command = exec.Command(append(binary, harness.Binary(t))[0], "run", "--config", n.path("etc/Caddyfile"))
 	n.command.Env = append(os.Environ(), "HOME="+n.dir, "XDG_DATA_HOME="+n.dir, "XDG_CONFIG_HOME="+n.dir)
 	n.command.Stderr = n.log
@@ -208,28 +206,10 @@ func eventually(t testing.TB, within time.Duration, what string, look func() err
 	}
 }
 
-// buffer is a bytes.Buffer for two goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// trouble is the log without what went well.
-func (b *buffer) trouble() string {
+// trouble is a log without what went well.
+func trouble(log *harness.Log) string {
 	var lines []string
-	for line := range strings.Lines(b.String()) {
+	for line := range strings.Lines(log.String()) {
 		if !strings.Contains(line, `"level":"info"`) && !strings.Contains(line, "host checking disabled") &&
 			!strings.Contains(line, "aborting with incomplete response") {
 			lines = append(lines, line)

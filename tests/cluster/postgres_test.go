@@ -15,6 +15,8 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // what operators do on the server
+
+	"clinicgate/tests/harness"
 )
 
 // postgres is a PostgreSQL server with a data folder of its own, as Debian's package configures it:
@@ -23,7 +25,7 @@ type postgres struct {
 	dir, addr string
 	bin       string // folder of its programs
 	run       *syscall.SysProcAttr
-	log       *buffer
+	log       *harness.Log
 	command   *exec.Cmd
 	ended     chan struct{}
 }
@@ -31,7 +33,7 @@ type postgres struct {
 // startPostgres starts one with the certificate and the role that are in a folder.
 func startPostgres(t testing.TB, secrets string) *postgres {
 	t.Helper()
-	p := &postgres{addr: freeAddr(t), log: new(buffer)}
+	p := &postgres{addr: freeAddr(t), log: new(harness.Log)}
 	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if len(folders) == 0 {
 		t.Fatal("PostgreSQL is missing: install Debian's package postgresql (tests/run does)")

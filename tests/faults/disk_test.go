@@ -1,10 +1,8 @@
 package faults_test
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -24,25 +22,6 @@ func small(t *testing.T) (dir string, ok bool) {
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 	return dir, true
-}
-
-// fill takes all that is left of a disk, and gives it back with the returned function.
-func fill(t *testing.T, dir string) (free func()) {
-	t.Helper()
-	name := filepath.Join(dir, "filling")
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	for size := 1 << 20; size > 0; {
-		if _, err := file.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
-			size /= 2
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return func() { _ = os.Remove(name) }
 }
 
 // outage is a gateway with somebody signed in, before and while its disk fails.
@@ -140,7 +119,7 @@ func TestFullDisk(t *testing.T) {
 		t.Log("only root may mount a small disk: nothing was filled")
 		return
 	}
-	free := fill(t, dir)
+	free := probe.FillDisk(t, dir)
 	letIn := o.fails(t)
 	free()
 	o.recovers(t, letIn)

@@ -29,7 +29,7 @@ func TestRegistryDiskFull(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(practices, syscall.MNT_DETACH) })
 	o := newOutage(t, dir)
-	free := fill(t, dir)
+	free := probe.FillDisk(t, dir)
 	who := o.p.Account("clinician")
 	letIn := 0
 	probe.Eventually(t, 60*time.Second, "the alarm about heads without a witness", func() bool {

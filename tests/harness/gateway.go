@@ -51,7 +51,7 @@ type Gateway struct {
 
 	roots   *x509.CertPool
 	command *exec.Cmd
-	stderr  *buffer
+	stderr  *Log
 	ended   chan struct{}
 }
 
@@ -87,7 +87,7 @@ func Launch(state string, args ...string) (*Gateway, error) {
 }
 
 func launch(binary, state, addr string, args ...string) (*Gateway, error) {
-	g := &Gateway{Addr: addr, State: state, stderr: new(buffer), ended: make(chan struct{})}
+	g := &Gateway{Addr: addr, State: state, stderr: new(Log), ended: make(chan struct{})}
 	g.command = exec.Command(binary, append([]string{"demo", "--json", "--listen", addr, "--state", state}, args...)...)
 	g.command.Stderr = g.stderr
 	out, err := g.command.StdoutPipe()
@@ -315,22 +315,4 @@ func freeAddr() (string, error) {
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
-}
-
-// buffer is a bytes.Buffer for two goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -30,14 +30,14 @@ import (
 // that says 127.0.0.1 for every name. It checks challenges as a public one does.
 type authority struct {
 	dir, addr, admin string
-	log              *buffer
+	log              *harness.Log
 	roots            *x509.CertPool // of pebble's own HTTPS
 }
 
 // startAuthority runs pebble. It asks for challenges at i's two ports.
 func startAuthority(t *testing.T, i *install) *authority {
 	t.Helper()
-	a := &authority{dir: t.TempDir(), addr: harness.FreeAddr(t), admin: harness.FreeAddr(t), log: new(buffer)}
+	a := &authority{dir: t.TempDir(), addr: harness.FreeAddr(t), admin: harness.FreeAddr(t), log: new(harness.Log)}
 	a.makeCertificate(t)
 	dns := freeForBoth(t)
 	a.run(t, "pebble-challtestsrv", "-dns01", dns, "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "",

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"clinicgate/tests/harness"
 )
 
 // TestProtocolsAreAgreedOn (RFC 7301): HTTP/2 where the client can, and nothing but
@@ -75,7 +77,7 @@ func TestNoRenegotiation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := new(buffer)
+	said := new(harness.Log)
 	command.Stdout, command.Stderr = said, said
 	if err := command.Start(); err != nil {
 		t.Fatalf("%v: install Debian's package openssl (tests/run does)", err)

@@ -254,7 +254,7 @@ func (img *image) serves(t *testing.T, i *install) {
 	health := words(t, img.health)
 	img.run(t, 1, health...) // not yet
 
-	i.log, i.ended = new(buffer), make(chan struct{})
+	i.log, i.ended = new(harness.Log), make(chan struct{})
 	i.command = img.exec(append([]string{img.entry}, img.command...)...)
 	i.command.Stderr = i.log
 	if err := i.command.Start(); err != nil {

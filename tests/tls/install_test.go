@@ -1,7 +1,6 @@
 package tls_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -41,7 +39,7 @@ type install struct {
 	roots       *x509.CertPool
 
 	command *exec.Cmd
-	log     *buffer
+	log     *harness.Log
 	ended   chan struct{}
 }
 
@@ -148,7 +146,7 @@ access:
 func (i *install) start(t testing.TB, env ...string) {
 	t.Helper()
 	t.Cleanup(i.stop)
-	i.log, i.ended = new(buffer), make(chan struct{})
+	i.log, i.ended = new(harness.Log), make(chan struct{})
 	i.command = exec.Command(harness.Binary(t), "run", "--config", i.path("etc/Caddyfile"))
 	i.command.Env = append(os.Environ(), append(env, "HOME="+i.dir, "XDG_DATA_HOME="+i.dir, "XDG_CONFIG_HOME="+i.dir)...)
 	i.command.Stderr = i.log
@@ -258,22 +256,4 @@ func (i *install) stored(t testing.TB) []string {
 		files[k] = filepath.Base(files[k])
 	}
 	return files
-}
-
-// buffer is a bytes.Buffer for two goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -2,7 +2,6 @@ package rig
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -14,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -179,7 +177,7 @@ func write(t testing.TB, file, text string) {
 func start(t testing.TB, g *harness.Gateway, file string) {
 	t.Helper()
 	command := exec.Command(harness.Binary(t), "run", "--config", file)
-	log := new(log)
+	log := new(harness.Log)
 	command.Stderr = log
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -217,24 +215,6 @@ func start(t testing.TB, g *harness.Gateway, file string) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-// log is a bytes.Buffer for two goroutines.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // Apply makes a document the policy of its practice while the gateway serves, and
