@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"clinicgate/gateway/loopback"
 )
 
 // program is the gateway's real binary: $GATEWAY_BINARY, or built once.
@@ -72,12 +74,11 @@ func serve(t *testing.T) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &served{t: t, binary: binary, state: filepath.Join(t.TempDir(), "s"), addr: l.Addr().String(), roots: x509.NewCertPool()}
-	_ = l.Close()
+	s := &served{t: t, binary: binary, state: filepath.Join(t.TempDir(), "s"), addr: addr, roots: x509.NewCertPool()}
 	cmd := exec.Command(binary, "demo", "--json", "--listen", s.addr, "--state", s.state)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs

@@ -41,6 +41,9 @@ func watch(t *testing.T, o limit.Options, client *goredis.Client) watched {
 	return w
 }
 
+// nobody is a port of the loopback address that nothing listens on.
+const nobody = 9
+
 // fault breaks a Redis, and says how it is mended.
 type fault func(t *testing.T, s *redistest.Server, p *redistest.Proxy) (mend func())
 
@@ -58,12 +61,12 @@ var faults = map[string]fault{
 		return func() { p.Slow(0) }
 	},
 	"a replica, read-only": func(t *testing.T, s *redistest.Server, _ *redistest.Proxy) func() {
-		s.Do(t, "REPLICAOF", "127.0.0.1", redistest.FreePort(t))
+		s.Do(t, "REPLICAOF", "127.0.0.1", nobody)
 		return func() { s.Do(t, "REPLICAOF", "NO", "ONE") }
 	},
 	"failing over, nothing to read": func(t *testing.T, s *redistest.Server, _ *redistest.Proxy) func() {
 		s.Do(t, "CONFIG", "SET", "replica-serve-stale-data", "no")
-		s.Do(t, "REPLICAOF", "127.0.0.1", redistest.FreePort(t))
+		s.Do(t, "REPLICAOF", "127.0.0.1", nobody)
 		return func() { s.Do(t, "REPLICAOF", "NO", "ONE") }
 	},
 	"full": func(t *testing.T, s *redistest.Server, _ *redistest.Proxy) func() {

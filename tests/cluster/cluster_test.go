@@ -84,9 +84,6 @@ func startCluster(t testing.TB) *cluster {
 	return c
 }
 
-// freeAddr is a loopback address that stays free while its server is away.
-func freeAddr(t testing.TB) string { return fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t)) }
-
 // document is a practice's policy.
 func document(id, upstream, secondFactor, grace string) string {
 	return fmt.Sprintf(`practice: %[1]s
@@ -129,7 +126,7 @@ func (c *cluster) secret(t testing.TB, name string) string {
 // Beside it there is the account that needs no password, by which the tests break it.
 func (c *cluster) startRedis(t testing.TB) (secure string) {
 	t.Helper()
-	secure = freeAddr(t)
+	secure = harness.FreeAddr(t)
 	at := func(name string) string { return filepath.Join(c.secrets, "redis", name) }
 	args := []string{"--tls-port", port(secure), "--tls-cert-file", at("server.crt"), "--tls-key-file", at("server.key"), "--tls-auth-clients", "no"}
 	_, account, _ := strings.Cut(c.secret(t, "redis/users.acl"), "\nuser ")
@@ -158,7 +155,7 @@ func (c *cluster) startBackend(t testing.TB) string {
 
 func (c *cluster) startNode(t testing.TB, i int, name, redis string) {
 	t.Helper()
-	n := &node{name: name, http: freeAddr(t), https: freeAddr(t)}
+	n := &node{name: name, http: harness.FreeAddr(t), https: harness.FreeAddr(t)}
 	n.database, n.redis = newLink(t, c.postgres.addr), newLink(t, redis)
 	c.layout(t, n, n.database.addr, n.redis.addr)
 	key, err := os.ReadFile(c.operator.path("etc/master.key"))

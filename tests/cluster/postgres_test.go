@@ -33,7 +33,7 @@ type postgres struct {
 // startPostgres starts one with the certificate and the role that are in a folder.
 func startPostgres(t testing.TB, secrets string) *postgres {
 	t.Helper()
-	p := &postgres{addr: freeAddr(t), log: new(harness.Log)}
+	p := &postgres{addr: harness.FreeAddr(t), log: new(harness.Log)}
 	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if len(folders) == 0 {
 		t.Fatal("PostgreSQL is missing: install Debian's package postgresql (tests/run does)")

@@ -34,6 +34,7 @@ var insides = map[string]string{
 func TestInsidesAreOnTheAdminSocketOnly(t *testing.T) {
 	i := served(t)
 	session := i.signIn(t, north)
+	do(t, i.client(t, "h1", ""), request(t, http.MethodGet, north, "/public/x")) // a backend that was asked is listed
 	for path, telling := range insides {
 		if !strings.HasPrefix(path, "/.gate/") {
 			res, err := i.admin().Get("http://127.0.0.1" + path)

@@ -4,25 +4,22 @@ package redistest
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
-	"math/big"
 	"net"
 	"os/exec"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"clinicgate/gateway/loopback"
 	"clinicgate/gateway/redis"
 )
 
 // Server is a redis-server process on a port of its own. It keeps nothing on disk.
 type Server struct {
-	Port int
+	addr string // host and port
 	args []string
 	dir  string
 	cmd  *exec.Cmd
@@ -37,32 +34,17 @@ func Start(t testing.TB, args ...string) *Server {
 	s := &Server{args: args, dir: t.TempDir()}
 	t.Cleanup(s.Kill)
 	for range 5 { // the port may be taken between looking and starting
-		s.Port = FreePort(t)
+		addr, err := loopback.FreeAddr()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.addr = addr
 		if s.launch(t) {
 			return s
 		}
 	}
 	t.Fatal("redis-server does not start")
 	return nil
-}
-
-// FreePort is a port of the loopback address that nobody listens on. It is below those that Linux gives to outgoing
-// connections: while a server is away, none of them can take its port.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		n, err := rand.Int(rand.Reader, big.NewInt(20_000))
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := 10_000 + int(n.Int64())
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 // launch starts the process and waits until it answers, or has ended.
@@ -72,9 +54,10 @@ func (s *Server) launch(t testing.TB) bool {
 	if err != nil {
 		t.Fatal("redis-server is missing: install the Debian package redis-server (apt install redis-server)")
 	}
+	host, port, _ := net.SplitHostPort(s.addr)
 	var said bytes.Buffer
 	s.cmd = exec.Command(program, append([]string{
-		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir,
+		"--port", port, "--bind", host, "--save", "", "--appendonly", "no", "--dir", s.dir,
 	}, s.args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = &said, &said
 	if err := s.cmd.Start(); err != nil {
@@ -106,7 +89,7 @@ func (s *Server) launch(t testing.TB) bool {
 }
 
 // Addr is its host and port.
-func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.Port) }
+func (s *Server) Addr() string { return s.addr }
 
 // URL is its address as cluster.yaml has it.
 func (s *Server) URL() string { return "redis://" + s.Addr() }

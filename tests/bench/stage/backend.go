@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"clinicgate/gateway/loopback"
 )
 
 // BodyBytes is the length of the backend's answer: a small fragment or JSON reply, so that the proxy's own work
@@ -39,7 +41,7 @@ type Backend struct {
 // StartBackend starts nginx when it is installed, else a small Go server, which is this program itself run with the
 // word "backend".
 func (s *Stage) StartBackend(ctx context.Context) (*Backend, error) {
-	addr, err := freeAddr()
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return nil, err
 	}

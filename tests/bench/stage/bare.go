@@ -3,12 +3,14 @@ package stage
 import (
 	"context"
 	"fmt"
+
+	"clinicgate/gateway/loopback"
 )
 
 // StartBare starts stock Caddy in front of backend: the same binary, a Caddyfile with nothing but tls and
 // reverse_proxy, default logging. The global options only keep it on its own port.
 func (s *Stage) StartBare(ctx context.Context, name, backend string) (*Process, error) {
-	addr, err := freeAddr()
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return nil, err
 	}

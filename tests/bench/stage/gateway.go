@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"clinicgate/gateway/core"
+	"clinicgate/gateway/loopback"
 	"clinicgate/tests/bench/seed"
 )
 
@@ -99,7 +100,7 @@ func (s *Stage) Fill(ctx context.Context, name string, with func(*seed.Installat
 
 // RunGateway starts the gateway on an installation.
 func (s *Stage) RunGateway(ctx context.Context, name string, files core.Files) (*Process, error) {
-	addr, err := freeAddr()
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return nil, err
 	}

@@ -11,11 +11,13 @@ import (
 	"os"
 	"os/user"
 	"strings"
+
+	"clinicgate/gateway/loopback"
 )
 
 // StartNginx starts nginx as a plain TLS reverse proxy in front of backend.
 func (s *Stage) StartNginx(ctx context.Context, backend string) (*Process, error) {
-	addr, err := freeAddr()
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +57,7 @@ func (s *Stage) StartApache(ctx context.Context, backend string, op *Provider) (
 	if _, err := os.Stat(apacheModules + "mod_auth_openidc.so"); err != nil {
 		return nil, fmt.Errorf("%w: libapache2-mod-auth-openidc", ErrNoPeer)
 	}
-	addr, err := freeAddr()
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return nil, err
 	}

@@ -151,13 +151,3 @@ func (p *Process) LogTail() string {
 	text, _ := io.ReadAll(io.LimitReader(f, 2048))
 	return strings.TrimSpace(string(text))
 }
-
-// freeAddr picks a free port on the loopback interface.
-func freeAddr() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("picking a port: %w", err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String(), nil
-}
