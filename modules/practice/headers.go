@@ -54,6 +54,23 @@ func cleanHeaders(r *http.Request, aliases map[string]bool) {
 	r.Trailer = nil
 }
 
+// maxHead is what the target and the header fields of a request may come to, in bytes,
+// each field counted with 32 more, as HTTP/2 counts (RFC 9113 section 6.5.2). What the
+// protocol libraries take at most is more (max_header_size in the Caddyfile), so that it
+// is the gateway that refuses: with a page that says what to do, and with HSTS, which
+// the answers of the HTTP/2 and HTTP/3 libraries lack.
+const maxHead = 32 << 10
+
+func tooLarge(r *http.Request) bool {
+	size := len(r.RequestURI)
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(value) + 32
+		}
+	}
+	return size > maxHead
+}
+
 // plainName accepts canonical names of letters and digits with single hyphens
 // between them. Underscore, dot, tilde, plus and the like are legal in RFC 9110 and
 // dangerous behind it, and so is a hyphen too many: "X-User-Id-" is another name to

@@ -102,6 +102,9 @@ func (h *Handler) clean(r *http.Request, x *exchange.Exchange) *answer.Refusal {
 	if tooManyCookies(r.Header) {
 		return answer.TooManyCookies
 	}
+	if tooLarge(r) {
+		return answer.HeaderTooBig
+	}
 	if coversSignIn(r.Header, x.Path) {
 		return answer.WorkerScope
 	}
